@@ -1,0 +1,67 @@
+"""Augmentation of log-mel batches: speakers faster or slower, higher or lower, and SpecAugment's masks."""
+
+import torch
+from torch import Tensor, nn
+from torchaudio.transforms import FrequencyMasking, TimeMasking
+
+from asr.features import HIGHEST, LOWEST, MELS, padding_mask
+
+
+class SpeedPerturbation(nn.Module):
+    """Plays each utterance at a random speed, by warping its log-mel picture.
+
+    Speed s squeezes time by s and moves frequency f to s f, as resampling the waveform does (Ko et al. 2015), but on
+    cached features and at no more cost than a bilinear interpolation, so that every hearing has a speed of its own.
+    """
+
+    def __init__(self, slowest: float, fastest: float) -> None:
+        super().__init__()
+        self.slowest, self.fastest = slowest, fastest
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """features [B, T, 80], lengths [B] -> the same with T and lengths divided by each utterance's speed."""
+        batch, frames, _ = features.shape
+        device = features.device
+        speed = torch.empty(batch, device=device).uniform_(self.slowest, self.fastest)
+        new_lengths = (lengths / speed).long().clamp(min=1)
+        time = torch.arange(int(new_lengths.max()), device=device) * speed[:, None]
+        bins = hertz_to_bin(bin_to_hertz(torch.arange(MELS, device=device)) / speed[:, None])
+        # grid_sample wants positions scaled to -1..1; "border" repeats the outermost bin.
+        x = (2 * bins / (MELS - 1) - 1)[:, None, :].expand(-1, time.shape[1], -1)
+        y = (2 * time / max(1, frames - 1) - 1)[:, :, None].expand(-1, -1, MELS)
+        warped = nn.functional.grid_sample(
+            features[:, None], torch.stack([x, y], -1), padding_mode="border", align_corners=True
+        )[:, 0]
+        return warped * padding_mask(new_lengths, warped.shape[1])[..., None], new_lengths
+
+
+def _mel(hertz: Tensor) -> Tensor:
+    return 2595 * torch.log10(1 + hertz / 700)
+
+
+def bin_to_hertz(index: Tensor) -> Tensor:
+    """Centre frequency (Hz) of a mel bin; a fractional index lies between two."""
+    low, high = _mel(torch.tensor([LOWEST, HIGHEST])).tolist()
+    return 700 * (10 ** ((low + (index + 1) * (high - low) / (MELS + 1)) / 2595) - 1)
+
+
+def hertz_to_bin(hertz: Tensor) -> Tensor:
+    """The inverse of `bin_to_hertz`."""
+    low, high = _mel(torch.tensor([LOWEST, HIGHEST])).tolist()
+    return (_mel(hertz) - low) * (MELS + 1) / (high - low) - 1
+
+
+class Masks(nn.Module):
+    """SpecAugment's masks (Park et al. 2019): bands of bins and stretches of frames set to the mean, zero."""
+
+    def __init__(self, bands: int, band_bins: int, stretches: int, stretch_frames: int) -> None:
+        super().__init__()
+        masks: list[nn.Module] = [FrequencyMasking(band_bins, iid_masks=True) for _ in range(bands)]
+        # At most 15 % of an utterance under one mask, so that short ones keep their words.
+        masks += [TimeMasking(stretch_frames, iid_masks=True, p=0.15) for _ in range(stretches)]
+        self.masks = nn.Sequential(*masks)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, T, 80] to the same shape."""
+        masked: Tensor = self.masks(features.transpose(1, 2).unsqueeze(1))
+        return masked.squeeze(1).transpose(1, 2)

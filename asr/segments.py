@@ -1,0 +1,27 @@
+"""Cuts long recordings at their quietest moments, so that memory and time stay bounded and no word is cut in two."""
+
+import numpy as np
+
+from asr.features import SAMPLE_RATE
+
+LONGEST = 30.0  # seconds
+SHORTEST = 15.0  # a cut is looked for between the two
+STEP = 0.02  # seconds; the loudness is that of 0.2 s around
+
+
+def cut_at_silence(waveform: np.ndarray) -> list[tuple[int, int]]:
+    """(first, end) samples of consecutive segments of [N] that together are the whole, each LONGEST at most."""
+    longest, shortest, step = (int(seconds * SAMPLE_RATE) for seconds in (LONGEST, SHORTEST, STEP))
+    segments = []
+    first = 0
+    while len(waveform) - first > longest:
+        window = waveform[first + shortest : first + longest]
+        energy = np.square(window[: len(window) // step * step]).reshape(-1, step).sum(1)
+        loudness = np.convolve(energy, np.ones(10), mode="same")
+        # The ends of the window lack neighbours and would look quiet.
+        quietest = 5 + int(loudness[5:-5].argmin())
+        end = first + shortest + quietest * step
+        segments.append((first, end))
+        first = end
+    segments.append((first, len(waveform)))
+    return segments

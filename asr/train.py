@@ -1,0 +1,106 @@
+"""Trains an acoustic model with CTC from a settings file (see recipes/librispeech/mini.toml)."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rapidfuzz.distance import Levenshtein
+from rich.console import Console
+from torch import Tensor, nn
+
+from asr.acoustic import AcousticConfig, AcousticModel
+from asr.augment import Masks, SpeedPerturbation
+from asr.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
+from asr.units import BLANK, Units
+from lm.engine import Budget, Training, fit, read_settings
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A manifest to train on, and how often an epoch hears each of its utterances."""
+
+    manifest: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcousticTrainConfig(Budget):
+    """Settings of a training; the TOML file has the same names."""
+
+    corpora: list[Corpus]
+    dev: str  # manifest; the model with the fewest unit errors on it is kept
+    model: dict[str, Any] = field(default_factory=dict)  # of AcousticConfig, but for `units`
+    batch_seconds: float = 400.0
+    slowest: float = 0.88  # speed perturbation
+    fastest: float = 1.12
+    mask_bands: int = 2  # SpecAugment, of so many bins at most
+    mask_band_bins: int = 15
+    mask_stretches: int = 2  # of so many frames at most
+    mask_stretch_frames: int = 30
+
+
+def read_config(path: Path) -> AcousticTrainConfig:
+    """Read a settings file. Raises ValueError for a setting that doesn't exist."""
+    settings = read_settings(path, AcousticTrainConfig)
+    settings["corpora"] = [Corpus(**corpus) for corpus in settings.get("corpora", [])]
+    return AcousticTrainConfig(**settings)
+
+
+class AcousticTraining(Training):
+    """CTC training of an AcousticModel on augmented log-mel features."""
+
+    def __init__(self, config: AcousticTrainConfig, units: int) -> None:
+        super().__init__(config)
+        self.model = AcousticModel(AcousticConfig(units=units, **config.model))
+        self.speed = SpeedPerturbation(config.slowest, config.fastest)
+        self.masks = Masks(config.mask_bands, config.mask_band_bins, config.mask_stretches, config.mask_stretch_frames)
+        self._errors = torch.zeros(2)
+
+    def loss(self, batch: Batch) -> Tensor:
+        features, lengths = self.speed(batch.features, batch.lengths)
+        return ctc_loss(*self.model.encode(self.masks(features), lengths), batch)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        log_probs, lengths = self.model.encode(batch.features, batch.lengths)
+        self.log("dev/loss", ctc_loss(log_probs, lengths, batch), batch_size=len(lengths))
+        for path, length, labels in zip(
+            log_probs.argmax(-1), lengths, batch.labels.split(batch.label_lengths.tolist()), strict=True
+        ):
+            units = torch.unique_consecutive(path[:length])
+            errors = Levenshtein.distance(units[units != BLANK].tolist(), labels.tolist())
+            self._errors += torch.tensor([errors, len(labels)])
+
+    def on_validation_epoch_end(self) -> None:
+        """Unit error rate of the best path, in per cent."""
+        self.log("dev/unit_error_rate", 100 * self._errors[0] / self._errors[1].clamp(min=1), prog_bar=True)
+        self._errors.zero_()
+
+
+def ctc_loss(log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
+    """CTC loss a unit, of log-probs [B, T', units]."""
+    total = nn.functional.ctc_loss(
+        log_probs.transpose(0, 1), batch.labels, lengths, batch.label_lengths, BLANK, reduction="sum"
+    )
+    return total / batch.label_lengths.sum()
+
+
+def train(config: AcousticTrainConfig, units: Units, output: Path) -> Path:
+    """Train until the budget is spent; resume if `output` holds a checkpoint. Returns the best checkpoint's path."""
+    cache = output.parent / "features"
+    console = Console(stderr=True)
+
+    def utterances(corpora: list[Corpus], fastest: float) -> LabelledUtterances:
+        stores = [FeatureStore(Path(corpus.manifest), cache) for corpus in corpora]
+        data = LabelledUtterances(stores, [corpus.weight for corpus in corpora], units, fastest)
+        dropped = ", ".join(f"{count} {reason}" for reason, count in data.dropped.items())
+        console.print(f"{len(data.items)} utterances; left out: {dropped}")
+        if not data.items:
+            raise ValueError(f"nothing to train on in {', '.join(corpus.manifest for corpus in corpora)}")
+        return data
+
+    training = BatchLoader(utterances(config.corpora, config.fastest), config.batch_seconds, config.seed)
+    dev = BatchLoader(utterances([Corpus(config.dev)], 1.0), config.batch_seconds, None)
+    torch.manual_seed(config.seed)
+    module = AcousticTraining(config, len(units.symbols))
+    return fit(module, training, dev, output, monitor="dev/unit_error_rate")

@@ -1,0 +1,70 @@
+"""What the acoustic model emits: phones, characters or SentencePiece pieces, behind one protocol.
+
+Unit 0 is always the CTC blank. A word is spelled by a sequence of units that doesn't depend on its neighbours, so that
+a text is the concatenation of its words' units: characters and pieces mark the beginning of a word by "▁".
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+from asr.letter_to_sound import LETTERS, LetterToSound
+
+BLANK = 0
+WORD_START = "▁"
+# ARPAbet without stress, as CMUdict writes it.
+PHONES = "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()
+
+
+class Units(Protocol):
+    """The units of one acoustic model."""
+
+    symbols: list[str]  # symbols[0] is the blank
+
+    def pronunciations(self, word: str) -> list[list[int]]:
+        """All ways to spell a word in unit ids, the most usual first."""
+
+
+def encode(units: Units, words: list[str]) -> list[int]:
+    """The unit ids of a text, by each word's first pronunciation."""
+    return [unit for word in words for unit in units.pronunciations(word)[0]]
+
+
+class PhoneUnits:
+    """39 phones; words outside the dictionary are pronounced by the letter-to-sound model."""
+
+    def __init__(self, dictionary: dict[str, list[str]], letter_to_sound: LetterToSound) -> None:
+        """dictionary: word -> pronunciations such as "S P IY CH", the most usual first."""
+        self.symbols = ["<blank>", *PHONES]
+        self._dictionary = dict(dictionary)
+        self._letter_to_sound = letter_to_sound
+        self._ids = {symbol: index for index, symbol in enumerate(self.symbols)}
+
+    def pronunciations(self, word: str) -> list[list[int]]:
+        known = self._dictionary.get(word)
+        if known is None:
+            known = self._dictionary[word] = [self._letter_to_sound.pronounce(word)]
+        return [[self._ids[phone] for phone in pronunciation.split()] for pronunciation in known]
+
+
+class CharacterUnits:
+    """Letters and the apostrophe, each word preceded by "▁"."""
+
+    def __init__(self) -> None:
+        self.symbols = ["<blank>", WORD_START, *LETTERS]
+
+    def pronunciations(self, word: str) -> list[list[int]]:
+        return [[self.symbols.index(letter) for letter in WORD_START + word]]
+
+
+class PieceUnits:
+    """SentencePiece pieces (Kudo and Richardson 2018) of a model trained on upper-case words."""
+
+    def __init__(self, model: Path) -> None:
+        from sentencepiece import SentencePieceProcessor
+
+        self._model = SentencePieceProcessor(model_file=str(model))
+        pieces = [self._model.id_to_piece(index) for index in range(self._model.get_piece_size())]
+        self.symbols = ["<blank>", *pieces]
+
+    def pronunciations(self, word: str) -> list[list[int]]:
+        return [[index + 1 for index in self._model.encode(word)]]

@@ -1,0 +1,56 @@
+"""Common Voice: ``<split>.tsv`` (columns client_id, path, sentence, …) beside ``clips/``.
+
+Ours because lhotse's recipe needs columns that some releases lack (gender, age, variant), skips missing clips
+without a count and stops at the first that it can't read.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_prep import MAX_SECONDS
+from data_prep.manifest import Item, Prepared, prepare, read_lines
+
+
+def prepare_common_voice(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> Prepared:
+    """Takes one split's .tsv file, or a folder that holds exactly one.
+
+    Raises:
+        ValueError: the folder holds several splits (they overlap: validated.tsv contains train.tsv), or none.
+    """
+    if corpus_dir.is_file():
+        return prepare(_items(corpus_dir), max_seconds)
+    splits = sorted(path for path in corpus_dir.glob("*.tsv") if _lists_clips(path))
+    if not splits:
+        raise ValueError(f"{corpus_dir}: none of its .tsv files has the columns path and sentence")
+    if len(splits) > 1:
+        names = ", ".join(path.name for path in splits)
+        raise ValueError(f"{corpus_dir}: several splits, name one of the files {names}")
+    return prepare(_items(splits[0]), max_seconds)
+
+
+def _lists_clips(tsv: Path) -> bool:
+    with tsv.open(encoding="utf-8", errors="replace") as lines:
+        return {"path", "sentence"} <= set(lines.readline().rstrip("\r\n").split("\t"))
+
+
+def _items(tsv: Path) -> Iterator[Item]:
+    if not _lists_clips(tsv):
+        raise ValueError(
+            f"{tsv}: not a Common Voice split, its first line lacks the columns path and sentence"
+        )
+    clips = tsv.parent / "clips"
+    if not clips.is_dir():
+        raise FileNotFoundError(
+            f"{clips}: no such folder, Common Voice keeps its audio there beside the .tsv"
+        )
+    # Sentences hold unbalanced quotation marks: the files are not quoted.
+    for row in csv.DictReader(read_lines(tsv), delimiter="\t", quoting=csv.QUOTE_NONE, restval=""):
+        speaker = row.get("client_id")
+        yield Item(
+            id=Path(row["path"]).stem,
+            audio=clips / row["path"],
+            text=row["sentence"],
+            speaker=speaker if speaker not in ("", "unk") else None,
+            gender=row.get("gender") or None,
+        )

@@ -1,0 +1,102 @@
+"""Model bundles: a folder with config.toml, which holds the settings and the SHA-256 of every other file.
+
+Everything that ships or is trained is opened through here, and nothing whose checksum differs is ever read. There is no
+pickle in a bundle: weights are safetensors, n-grams KenLM binaries, the rest text.
+"""
+
+import hashlib
+import shutil
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+from torch import Tensor
+
+DEFAULT = Path(__file__).resolve().parent.parent / "asr" / "default_model"
+CONFIG = "config.toml"
+
+
+class BundleError(ValueError):
+    """A model folder that can't be used; the message is one line, naming folder, problem and mend."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An open bundle: its folder and the tables of its config.toml."""
+
+    folder: Path
+    config: dict[str, Any]
+
+    def file(self, name: str) -> Path:
+        """The path of one of the bundle's files. Raises BundleError if it is missing or not what was written."""
+        path = self.folder / name
+        expected = self.config["sha256"].get(name)
+        if expected is None:
+            raise BundleError(f"{self.folder}: the model has no {name}; it serves other commands than this one")
+        if not path.is_file():
+            raise BundleError(f"{path}: missing; copy the model again, or reinstall nicebeach")
+        if _sha256(path) != expected:
+            raise BundleError(f"{path}: damaged (its checksum differs); copy the model again, or reinstall nicebeach")
+        return path
+
+    def has(self, name: str) -> bool:
+        """Whether the bundle holds this file."""
+        return name in self.config["sha256"]
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Open a model folder. Raises BundleError if there is none."""
+    path = folder / CONFIG
+    try:
+        config = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{folder}: no model there (it has no {CONFIG}); name a model folder") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BundleError(f"{path}: can't be read: {error}") from None
+    if "sha256" not in config:
+        raise BundleError(f"{path}: holds no checksums; it isn't the {CONFIG} of a nicebeach model")
+    return Bundle(folder, config)
+
+
+def write_bundle(folder: Path, config: dict[str, Any], files: dict[str, Path]) -> Bundle:
+    """Copy files (name in the bundle -> where it is now) into a folder and write their checksums and the settings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, path in files.items():
+        if path.resolve() != (folder / name).resolve():
+            shutil.copyfile(path, folder / name)
+    config = {**config, "sha256": {name: _sha256(folder / name) for name in sorted(files)}}
+    (folder / CONFIG).write_text(tomli_w.dumps(config), encoding="utf-8")
+    return Bundle(folder, config)
+
+
+SCALE = "|scale"  # ends the name of the row scales that stand beside a quantised matrix
+
+
+def quantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Matrices as int8 with a scale a row, everything else in half precision: a quarter of the bytes."""
+    result = {}
+    for name, weight in weights.items():
+        if weight.ndim == 2:
+            scale = weight.float().abs().amax(1, keepdim=True).clamp(min=1e-8) / 127
+            result[name] = (weight.float() / scale).round().to(torch.int8)
+            result[name + SCALE] = scale.squeeze(1).contiguous()
+        else:
+            result[name] = weight.half().contiguous()
+    return result
+
+
+def dequantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The single-precision weights that `quantized` came from, but for rounding."""
+    return {
+        name: weight.float() * weights[name + SCALE][:, None] if name + SCALE in weights else weight.float()
+        for name, weight in weights.items()
+        if not name.endswith(SCALE)
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

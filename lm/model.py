@@ -1,0 +1,28 @@
+"""The one interface of all language models here. Natural logarithms everywhere."""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from lm.vocabulary import Vocabulary
+
+State = TypeVar("State")
+
+
+class LanguageModel(Protocol[State]):
+    """A word model over a closed vocabulary; every other word is `<unk>`.
+
+    A state stands for the words so far, from the sentence start on. States are values: scoring leaves them as they are.
+    """
+
+    vocabulary: Vocabulary
+
+    def initial(self) -> State:
+        """The state at the start of a sentence."""
+
+    def score(self, states: Sequence[State], words: Sequence[int]) -> tuple[np.ndarray, list[State]]:
+        """log P(words[i] | states[i]), float32 [B], and the states that follow."""
+
+    def next_words(self, state: State) -> np.ndarray:
+        """log P(word | state) of the whole vocabulary, float64 [V]; `<s>`, which never follows, has -inf."""

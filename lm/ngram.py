@@ -1,0 +1,173 @@
+"""Word n-gram models: estimated and packed by KenLM's own tools, queried through `kenlm`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+from pathlib import Path
+
+import kenlm
+import numpy as np
+
+from lm.prune import prune_ngram
+from lm.vocabulary import END, START, UNKNOWN, Vocabulary
+
+LN10 = log(10)  # KenLM and ARPA files have logarithms to base 10
+
+
+class NgramModel:
+    """An n-gram model (KenLM binary or ARPA) as a LanguageModel: ids of `vocabulary`, natural logarithms.
+
+    A word of the vocabulary that the model lacks has an equal share of the model's probability for unknown words,
+    so that the probabilities of all of the vocabulary sum to 1.
+    """
+
+    def __init__(self, path: Path, vocabulary: Vocabulary) -> None:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such n-gram model; `lm build-ngram` makes one")
+        try:
+            self._model = kenlm.Model(str(path), _quiet())
+        except OSError as error:
+            raise ValueError(f"{path}: not a KenLM binary or ARPA file ({error})") from None
+        self.vocabulary = vocabulary
+        self.order: int = self._model.order
+        self._words = list(vocabulary)
+        self._unknown = np.array([word not in self._model for word in self._words])
+        self._unknown_share = -log(max(1, self._unknown.sum()))
+
+    def initial(self) -> kenlm.State:
+        """The state before the first word of a sentence."""
+        state = kenlm.State()
+        self._model.BeginSentenceWrite(state)
+        return state
+
+    def score(self, states: Sequence[kenlm.State], words: Sequence[int]) -> tuple[np.ndarray, list[kenlm.State]]:
+        """Log-probabilities [B] float32 of `words` [B], each after its state, and the B states that follow them."""
+        log_probs = np.empty(len(words), np.float32)
+        following = [kenlm.State() for _ in words]
+        for i, (state, word) in enumerate(zip(states, words, strict=True)):
+            log_probs[i] = LN10 * self._model.BaseScore(state, self._words[word], following[i])
+            if self._unknown[word]:
+                log_probs[i] += self._unknown_share
+        return log_probs, following
+
+    def next_words(self, state: kenlm.State) -> np.ndarray:
+        """Log-probabilities [V] float64 of every word after the state; `<s>` has −inf, the rest sum to 1.
+
+        Quantised probabilities sum to 1 only nearly, so what `score` says is scaled here by up to a few per cent.
+        """
+        score, after = self._model.BaseScore, kenlm.State()
+        log_probs = LN10 * np.array([score(state, word, after) for word in self._words])
+        log_probs[self._unknown] += self._unknown_share
+        log_probs[START] = -np.inf
+        return log_probs - np.logaddexp.reduce(log_probs)
+
+
+def _quiet() -> kenlm.Config:
+    config = kenlm.Config()
+    config.show_progress = False
+    config.arpa_complain = kenlm.ARPALoadComplain.NONE
+    return config
+
+
+# --- Building ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NgramReport:
+    """What `build_ngram` made; one item an order."""
+
+    estimated: list[int]  # n-grams after the count cut-offs
+    discounts: list[tuple[float, ...]]  # modified Kneser–Ney: for counts of 1, 2, 3 and more
+    kept: list[int]  # n-grams after entropy pruning
+    arpa_bytes: int
+    binary_bytes: int
+
+
+def build_ngram(
+    text: Path,
+    output: Path,
+    vocabulary: Path,
+    order: int = 4,
+    prune: Sequence[int] = (0, 0, 1, 1),
+    threshold: float = 0.0,
+    bits: int = 8,
+    memory: str = "50%",
+    temporary: Path | None = None,
+    tools: Path = Path("build/kenlm/bin"),
+) -> NgramReport:
+    """Estimate an interpolated modified Kneser–Ney model on `text` and write it to `output` as a KenLM trie.
+
+    text: one normalised sentence a line. vocabulary: a file of `Vocabulary`; other words count as `<unk>`.
+    prune: for each order the count up to which its n-grams are left out. threshold: leave out n-grams without which
+    the perplexity rises by less than this share (see `lm.prune`). bits: of each quantised probability and back-off
+    weight (0: not quantised). memory: for sorting, as GNU sort says it ("8G", "50%"); lmplz sorts in files
+    under `temporary`. tools: where `make lm-tools` put lmplz and build_binary.
+
+    Errors: FileNotFoundError for missing tools or input, ValueError with KenLM's message where a tool fails.
+    """
+    for path in (text, vocabulary):
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file")
+    with tempfile.TemporaryDirectory(dir=temporary) as folder:
+        arpa, pruned = Path(folder, "estimated.arpa"), Path(folder, "pruned.arpa")
+        estimated, discounts = estimate_ngram(text, arpa, vocabulary, order, prune, memory, Path(folder), tools)
+        kept = estimated
+        if threshold > 0:
+            kept = prune_ngram(arpa, pruned, threshold)
+            arpa = pruned
+        pack_ngram(arpa, output, bits, memory, Path(folder), tools)
+        return NgramReport(estimated, discounts, kept, arpa.stat().st_size, output.stat().st_size)
+
+
+def estimate_ngram(
+    text: Path,
+    arpa: Path,
+    vocabulary: Path,
+    order: int,
+    prune: Sequence[int],
+    memory: str,
+    temporary: Path,
+    tools: Path,
+) -> tuple[list[int], list[tuple[float, ...]]]:
+    """Write an ARPA file with `lmplz` (arguments as for `build_ngram`); its counts and discounts by order."""
+    messages = _run(
+        [
+            tools / "lmplz",
+            "--order",
+            order,
+            "--prune",
+            *prune,
+            "--limit_vocab_file",
+            vocabulary,
+            "--text",
+            text,
+        ]
+        + ["--arpa", arpa, "--memory", memory, "--temp_prefix", f"{temporary}/", "--discount_fallback"]
+    )
+    # Of "3 1234/5678 D1=0.5 D2=1.0 D3+=1.5" the first number is what the count cut-offs left.
+    rows = re.findall(r"^(\d) (\d+)(?:/\d+)? D1=(\S+) D2=(\S+) D3\+=(\S+)", messages, re.MULTILINE)
+    return [int(row[1]) for row in rows], [tuple(map(float, row[2:])) for row in rows]
+
+
+def pack_ngram(arpa: Path, output: Path, bits: int, memory: str, temporary: Path, tools: Path) -> None:
+    """Pack an ARPA file with `build_binary` as a trie (arguments as for `build_ngram`)."""
+    quantised = ["-q", bits, "-b", bits] if bits else []
+    # -v: without the words themselves; their hashes answer queries.
+    _run([tools / "build_binary", "-v", *quantised, "-S", memory, "-T", f"{temporary}/", "trie", arpa, output])
+
+
+def _run(command: Sequence[object]) -> str:
+    """Run one of KenLM's tools; what it wrote on stderr."""
+    program = Path(str(command[0]))
+    if not program.is_file():
+        raise FileNotFoundError(f"{program}: KenLM's tools are not there; `make lm-tools` builds them")
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        message = " ".join(done.stderr.split("\n")[-3:]).strip() or f"exit code {done.returncode}"
+        raise ValueError(f"{program.name} failed: {message}")
+    return done.stderr

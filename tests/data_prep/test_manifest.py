@@ -1,0 +1,105 @@
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from lhotse import CutSet
+
+from data_prep.manifest import Item, audio_files, prepare, read_lines, write
+
+
+def put_audio(path: Path, seconds: float = 0.1, rate: int = 8_000, channels: int = 1) -> Path:
+    soundfile.write(path, np.zeros((round(seconds * rate), channels), np.float32), rate)
+    return path
+
+
+def test_every_drop_is_counted_under_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("not audio")
+    (tmp_path / "nothing.wav").touch()
+    good = put_audio(tmp_path / "good.wav")
+    items = [
+        Item("good", good, "HELLO"),
+        Item("good", good, "HELLO AGAIN"),
+        Item("blank", good, " \n"),
+        Item("untranscribed", good, None),
+        Item("unlisted", None, "HELLO"),
+        Item("missing", tmp_path / "missing.wav", "HELLO"),
+        Item("folder", tmp_path, "HELLO"),
+        Item("text", tmp_path / "text.wav", "HELLO"),
+        Item("nothing", tmp_path / "nothing.wav", "HELLO"),
+        Item("zero", put_audio(tmp_path / "zero.wav", seconds=0.0), "HELLO"),
+        Item("long", put_audio(tmp_path / "long.wav", seconds=1.1), "HELLO"),
+        Item("limit", put_audio(tmp_path / "limit.wav", seconds=1.0), "HELLO"),
+    ]
+    prepared = prepare(items, max_seconds=1.0)
+    assert [cut.id for cut in prepared.cuts] == ["good", "limit"]
+    assert prepared.dropped == {
+        "duplicate id": ["good"],
+        "empty audio": ["zero"],
+        "longer than 1 s": ["long"],
+        "missing audio": ["folder", "missing", "unlisted"],
+        "no transcript": ["blank", "untranscribed"],
+        "unreadable audio": ["nothing", "text"],
+    }
+
+
+def test_rate_and_channels_are_the_files(tmp_path: Path) -> None:
+    stereo = put_audio(tmp_path / "stereo.flac", seconds=0.5, rate=44_100, channels=2)
+    (cut,) = prepare([Item("stereo", stereo, "Hi", "anna")]).cuts
+    assert (cut.sampling_rate, cut.num_samples, cut.duration) == (44_100, 22_050, 0.5)
+    assert cut.recording.channel_ids == [0, 1]
+    assert cut.load_audio().shape == (1, 22_050)
+
+
+def test_order_of_the_items_does_not_matter(tmp_path: Path) -> None:
+    items = [Item(f"{i % 30:02}", put_audio(tmp_path / f"{i}.wav"), f"{i}") for i in range(40)]
+    first = prepare(items)
+    random.Random(0).shuffle(items)
+    second = prepare(items)
+    assert list(first.cuts) == list(second.cuts)
+    assert [cut.id for cut in first.cuts] == [f"{i:02}" for i in range(30)]
+    assert first.dropped == second.dropped == {"duplicate id": [f"{i:02}" for i in range(10)]}
+
+
+@pytest.mark.parametrize("name", ["deep/m.jsonl", "deep/m.jsonl.gz"])
+def test_write_and_read_again(name: str, tmp_path: Path) -> None:
+    cuts = prepare([Item("é", put_audio(tmp_path / "e.wav"), "Überall “so”", "s", "f")]).cuts
+    write(cuts, tmp_path / name)
+    assert list(CutSet.from_file(tmp_path / name)) == list(cuts)
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == [Path(name).name]
+
+
+def test_failed_write_leaves_the_old_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuts = prepare([Item("a", put_audio(tmp_path / "a.wav"), "A")]).cuts
+    output = tmp_path / "out" / "m.jsonl"
+    write(cuts, output)
+    before = output.read_bytes()
+
+    def fail_half_way(self: CutSet, path: Path) -> None:
+        path.write_text('{"id": "a')
+        raise OSError("disk full")
+
+    monkeypatch.setattr(CutSet, "to_file", fail_half_way)
+    with pytest.raises(OSError, match="disk full"):
+        write(cuts, output)
+    assert output.read_bytes() == before
+    assert list(output.parent.iterdir()) == [output]
+
+
+def test_manifest_name_is_checked(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"m\.json: a manifest's name ends in \.jsonl or \.jsonl\.gz"):
+        write(CutSet.from_cuts([]), tmp_path / "m.json")
+
+
+def test_audio_files_prefers_lossless(tmp_path: Path) -> None:
+    (tmp_path / "sub.dir").mkdir()
+    for name in ("a.mp3", "a.FLAC", "sub.dir/b.1.wav", "notes.txt"):
+        (tmp_path / name).touch()
+    assert audio_files(tmp_path) == {"a": tmp_path / "a.FLAC", "sub.dir/b.1": tmp_path / "sub.dir/b.1.wav"}
+
+
+def test_lines_end_at_newlines_only(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes("\ufeffone\u2028still one\r\n \r\ntwo".encode())
+    assert read_lines(path) == ["one\u2028still one", "two"]

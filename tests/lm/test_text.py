@@ -1,0 +1,140 @@
+import gzip
+import io
+import tarfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lm.text import MAX_WORDS, WORD, books, normalize, prepare_text, sentences
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("Mr. and Mrs. Bell met Dr Watson.", "MISTER AND MISSUS BELL MET DOCTOR WATSON"),
+        ("“’Tis seven o’clock,” he said—‘the dogs’ dinner!’", "TIS SEVEN O'CLOCK HE SAID THE DOGS DINNER"),
+        ("To-day is mid-winter -- isn't it?", "TO DAY IS MID WINTER ISN'T IT"),
+        ("I 'll go, you do n't.", "I'LL GO YOU DON'T"),
+        ("Cæsar’s café, _naïve_", "CAESAR'S CAFE NAIVE"),
+        ("J. R. Smith, Esq., of the U.S. at 5 P.M.", "J R SMITH ESQUIRE OF THE U S AT FIVE P M"),
+        ("St. John lives in Baker St., so does Mr. B.'s son", "SAINT JOHN LIVES IN BAKER STREET SO DOES MISTER B'S SON"),
+        ("M. Thiers, i.e. the other, etc.", "MONSIEUR THIERS THAT IS THE OTHER ET CETERA"),
+        ("No. 5 of vol. ii, chap. xiv; but he said no. I did", "NUMBER FIVE OF VOLUME TWO CHAPTER FOURTEEN BUT HE SAID NO I DID"),
+        ("McDonald & Co.", "MC DONALD AND COMPANY"),
+        ("CHAPTER XIV. Henry VIII and Charles I.", "CHAPTER FOURTEEN HENRY THE EIGHTH AND CHARLES THE FIRST"),
+        ("the part I like best; as Henry I ran", "THE PART I LIKE BEST AS HENRY I RAN"),
+        ("1,863 men in 1863, 1704, 1900 and 2005", "ONE THOUSAND EIGHT HUNDRED AND SIXTY THREE MEN IN EIGHTEEN SIXTY THREE SEVENTEEN O FOUR NINETEEN HUNDRED AND TWO THOUSAND AND FIVE"),
+        ("the 1840s, the '60s, the 21st, the 2d", "THE EIGHTEEN FORTIES THE SIXTIES THE TWENTY FIRST THE SECOND"),
+        ("May 1, 1871; 1832-34", "MAY FIRST EIGHTEEN SEVENTY ONE EIGHTEEN THIRTY TWO TO THIRTY FOUR"),
+        ("$5.50, $1, £3 10s. 6d., $2.5 million", "FIVE DOLLARS AND FIFTY CENTS ONE DOLLAR THREE POUNDS TEN SHILLINGS SIXPENCE TWO POINT FIVE MILLION DOLLARS"),
+        ("5% of 3.14 and 2 1/2, 3/4", "FIVE PER CENT OF THREE POINT ONE FOUR AND TWO AND A HALF THREE QUARTERS"),
+        ("at 7:30, 7:05 and 8:00", "AT SEVEN THIRTY SEVEN O FIVE AND EIGHT O'CLOCK"),
+        ("5 ft. 6 in. tall", "FIVE FEET SIX INCHES TALL"),
+        ("* * *", ""),
+    ],
+)  # fmt: skip
+def test_reads_aloud_as_librispeech_does(written: str, spoken: str) -> None:
+    assert " ".join(normalize(written)) == spoken
+
+
+@given(st.text())
+def test_any_text_becomes_words(text: str) -> None:
+    assert all(WORD.fullmatch(word) for word in normalize(text))
+
+
+@given(st.text("iIvVxX.,'19-$/: asd"))
+def test_normalising_twice_changes_nothing(text: str) -> None:
+    # Words that are numerals once in upper case ("vi", "ii") are the one exception.
+    words = [word for word in normalize(text) if not set(word) <= set("IVX")]
+    assert normalize(" ".join(words)) == words
+
+
+def lines(text: str) -> list[str]:
+    return text.split("\n")
+
+
+def test_sentences_cross_lines_but_not_paragraphs() -> None:
+    text = 'He met Mr. A. B. Fox\nat 5 p.m. Then 3 left. "What?" said\nhe. . . . "No!"\n\nThe end\n\nXIV.\n'
+    assert list(sentences(lines(text))) == [
+        "HE MET MISTER A B FOX AT FIVE P M",
+        "THEN THREE LEFT",
+        "WHAT SAID HE",
+        "NO",
+        "THE END",
+        "FOURTEEN",
+    ]
+
+
+def test_drops_and_counts_what_is_not_english_prose() -> None:
+    dropped: Counter[str] = Counter()
+    text = (
+        "Chapter I ....... 5\nChapter II ...... 9\n\nFox, 12, 37, 158\n\nProduced by Project Gutenberg\n\n"
+        "Je ne sais pas que vous dire.\n\n[Illustration: A fox]\n\nReal words [3] stay.[*]"
+    )
+    assert list(sentences(lines(text), dropped)) == ["REAL WORDS STAY"]
+    assert dropped == {"table": 2, "notice": 1, "foreign": 1}
+
+
+def test_cuts_overlong_sentences_where_their_punctuation_allows() -> None:
+    clause = "one two three four five six seven eight nine ten"
+    text = "; ".join([clause] * 10) + ", " + " ".join([clause] * 10)
+    pieces = [piece.split() for piece in sentences([text])]
+    assert [len(piece) for piece in pieces] == [MAX_WORDS, 20, MAX_WORDS, 20]
+    assert sum(pieces, []) == normalize(text)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    folder = tmp_path / "books"
+    folder.mkdir()
+    for number in range(6):
+        story = "\n".join(
+            f"This is sentence {n} of the long and winding story that bears the number {number}.\n" for n in range(99)
+        )
+        (folder / f"book {number}.txt").write_text(story)
+    (folder / "copy.txt").write_text("Preface\n\n" + (folder / "book 3.txt").read_text())
+    (folder / "latin.txt").write_bytes("Le café était là-bas".encode("latin-1"))
+    with gzip.open(folder / "zipped.txt.gz", "wt") as file:
+        file.write("*** START OF THIS PROJECT GUTENBERG EBOOK ***\nZipped.\n*** END OF THIS PROJECT GUTENBERG EBOOK ***")
+    return folder
+
+
+def test_prepares_a_library(library: Path, tmp_path: Path) -> None:
+    out, heldout = tmp_path / "text.txt", tmp_path / "heldout.txt"
+    options = {"exclude": ["book 0.txt", "nowhere.txt"], "heldout": heldout, "heldout_books": 1}
+    report = prepare_text([library], out, **options)  # type: ignore[arg-type]
+    assert (report.excluded, report.not_found) == (["book 0.txt"], ["nowhere.txt"])
+    assert len(report.duplicates) == 1
+    assert report.duplicates[0] in ("copy.txt", "book 3.txt")
+    text = out.read_text()
+    assert "ZIPPED\n" in text
+    assert "GUTENBERG" not in text
+    assert "NUMBER ZERO" not in text
+    assert len(text.split()) == report.words
+    assert not set(text.split("\n")) & set(heldout.read_text().split("\n")) - {""}
+
+    prepare_text([library], tmp_path / "parallel.txt.xz", jobs=2, **options)  # type: ignore[arg-type]
+    import lzma
+
+    assert lzma.open(tmp_path / "parallel.txt.xz", "rt").read() == text
+
+
+def test_reads_archives(library: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "books.tar.xz"
+    with tarfile.open(archive, "w:xz") as tar:
+        for name, data in (("books/a.txt", b"One\nTwo"), ("books/notes.md", b"no book")):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    assert list(books(archive)) == [("a.txt", ["One", "Two"])]
+    assert ("latin.txt", ["Le café était là-bas"]) in books(library)
+
+
+def test_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        prepare_text([tmp_path / "nowhere"], tmp_path / "out.txt")
+    with pytest.raises(ValueError, match="no books"):
+        prepare_text([tmp_path], tmp_path / "out.txt")
