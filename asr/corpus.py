@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -60,7 +59,7 @@ class FeatureStore:
         front_end = LogMel()
         frames, texts = [], []
         cuts = list(CutSet.from_file(manifest))
-        progress = track(cuts, f"features of {manifest.name}", console=Console(file=sys.stderr))
+        progress = track(cuts, f"features of {manifest.name}", console=Console(stderr=True))
         with self._data_file.open("wb") as file, torch.no_grad():
             for cut in progress:
                 samples = audio.load(Path(cut.recording.sources[0].source))
@@ -160,13 +159,13 @@ class BatchLoader:
         return len(self._plan)
 
     def __iter__(self) -> Iterator[Batch]:
+        # The end of an epoch is noticed at the beginning of the next: Lightning never asks for a batch past the last.
+        if self._done == len(self._plan):
+            self._epoch, self._done = self._epoch + 1, 0
+            self._plan = self._planned()
         while self._done < len(self._plan):
             self._done += 1
             yield self._data.batch(self._plan[self._done - 1])
-        if self._seed is not None:
-            self._epoch += 1
-            self._plan = self._planned()
-        self._done = 0
 
     def state_dict(self) -> dict[str, int]:
         return {"epoch": self._epoch, "done": self._done}

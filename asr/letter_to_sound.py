@@ -7,6 +7,7 @@ the alignment; the same recipe as the acoustic model's, on letters instead of so
 from pathlib import Path
 
 import torch
+from rich.console import Console
 from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -93,7 +94,7 @@ def train_letter_to_sound(
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
     model.train()
-    for step in track(range(steps), description="letter-to-sound"):
+    for step in track(range(steps), "letter-to-sound", console=Console(stderr=True)):
         if step % (steps // epochs) == 0:
             order = torch.randperm(len(pairs)).tolist()
         start = step % (steps // epochs) * batch_size

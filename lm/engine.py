@@ -11,7 +11,7 @@ import time
 import tomllib
 import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
+
+CHECKPOINT_SECONDS = 120.0  # a kill loses no more than this
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,7 @@ class Budget:
 
 
 def read_settings(path: Path, kind: type) -> dict[str, Any]:
-    """The settings of a TOML file. Raises ValueError, naming it, for one that the dataclass `kind` doesn't have."""
+    """The settings of a TOML file. Raises ValueError for one that the dataclass `kind` lacks, or needs."""
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -51,6 +53,9 @@ def read_settings(path: Path, kind: type) -> dict[str, Any]:
     unknown = settings.keys() - {item.name for item in fields(kind)}
     if unknown:
         raise ValueError(f"{path}: no such setting: {', '.join(sorted(unknown))}")
+    needed = {item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING}
+    if missing := needed - settings.keys():
+        raise ValueError(f"{path}: these settings are missing: {', '.join(sorted(missing))}")
     return settings
 
 
@@ -133,7 +138,7 @@ def fit(module: Training, training: Iterable[Any], dev: Iterable[Any], output: P
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     best = ModelCheckpoint(output, "best", monitor=monitor, save_on_train_epoch_end=False, enable_version_counter=False)
-    last = ModelCheckpoint(output, "last", train_time_interval=timedelta(minutes=2), enable_version_counter=False)
+    last = ModelCheckpoint(output, "last", train_time_interval=timedelta(seconds=CHECKPOINT_SECONDS), enable_version_counter=False)
     trainer = lightning.Trainer(
         accelerator="auto",
         devices=1,

@@ -77,12 +77,13 @@ class SequenceLoader:
         return self._steps
 
     def __iter__(self) -> Iterator[tuple[Tensor, bool]]:
+        if self._done == self._steps:  # noticed only now: Lightning never asks for a step past the last
+            self._done = 0
         starts = np.arange(self._rows) * self._steps * self._words
         while self._done < self._steps:
             positions = starts + self._done * self._words + np.arange(self._words + 1)[:, None]
             self._done += 1
             yield torch.from_numpy(self._ids[positions].astype(np.int64)), self._done == 1
-        self._done = 0
 
     def state_dict(self) -> dict[str, int]:
         return {"done": self._done}

@@ -1,0 +1,170 @@
+"""What one asks of language models: the next word, the probability of a sentence, the perplexity on a text.
+
+    >>> models = open_models()
+    >>> next_words(models["lstm"], normalize("how to recognize"), top=2)
+    [('THE', 0.31), ('A', 0.06)]
+
+A sentence begins in the model's initial state and closes with `</s>`, which is a token that has to be predicted like
+the words; `<s>` is none. Words outside the vocabulary are read, and predicted, as `<unk>`. Natural logarithms.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from lm.bundle import DEFAULT, Bundle, open_bundle
+from lm.lstm import LstmModel, load_lstm
+from lm.mixture import Mixture
+from lm.model import LanguageModel
+from lm.ngram import NgramModel
+from lm.text import normalize
+from lm.vocabulary import END, SPECIAL_WORDS, UNKNOWN, Vocabulary
+
+MODELS = ("ngram", "lstm", "mixture")
+BLOCK = 256  # sentences sorted by length together
+ROWS = 64  # of them scored side by side
+
+Item = TypeVar("Item")
+
+
+class Models:
+    """The language models of a bundle by their names in MODELS; each is read when it is first asked for."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+
+    def __getitem__(self, name: str) -> LanguageModel[Any]:
+        if name not in MODELS:
+            raise ValueError(f"no model {name!r}; there are {', '.join(MODELS)}")
+        model: LanguageModel[Any] = getattr(self, name)
+        return model
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary.load(self._bundle.file("vocabulary.txt"))
+
+    @cached_property
+    def ngram(self) -> NgramModel:
+        return NgramModel(self._bundle.file("ngram.bin"), self.vocabulary)
+
+    @cached_property
+    def lstm(self) -> LstmModel:
+        return LstmModel(load_lstm(self._bundle), self.vocabulary)
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        return Mixture(self.ngram, self.lstm, self._bundle.config["mixture"]["ngram_weight"])
+
+
+def open_models(folder: Path = DEFAULT) -> Models:
+    """The models of a bundle, by default of the one that ships. Raises BundleError where there is none."""
+    return Models(open_bundle(folder))
+
+
+def next_words(model: LanguageModel[Any], history: Sequence[str], top: int | None = None) -> list[tuple[str, float]]:
+    """The `top` most probable next words, the best first, and their probabilities; without `top` the whole vocabulary.
+
+    The history, normalised words, opens a sentence. Ties stand in order of the vocabulary.
+    """
+    probabilities = _next_probabilities(model, history)
+    best = np.argsort(-probabilities, kind="stable")[:top].tolist()
+    return [(model.vocabulary[i], p) for i, p in zip(best, probabilities[best].tolist(), strict=True)]
+
+
+def word_probability(model: LanguageModel[Any], history: Sequence[str], word: str) -> float:
+    """P(word | history); of `<unk>`, which stands for all unknown words together, where the vocabulary lacks it."""
+    return float(_next_probabilities(model, history)[model.vocabulary.encode([word])[0]])
+
+
+def _next_probabilities(model: LanguageModel[Any], history: Sequence[str]) -> np.ndarray:
+    """P(word | history) of every word of the vocabulary, float64 [V]."""
+    state = model.initial()
+    for word in model.vocabulary.encode(history):
+        state = model.score([state], [word])[1][0]
+    return np.exp(model.next_words(state))
+
+
+@dataclass(frozen=True)
+class SentenceScore:
+    """log P of each word of a sentence after the words before it; the last one is `</s>`."""
+
+    words: list[str]
+    log_probs: np.ndarray  # float64 [words]
+    oov: np.ndarray  # bool [words]: outside the vocabulary, so that the score is that of `<unk>`
+
+    @property
+    def log_prob(self) -> float:
+        """log P(sentence)"""
+        return float(self.log_probs.sum())
+
+    @property
+    def perplexity(self) -> float:
+        return math.exp(-self.log_prob / len(self.words))
+
+
+def score_sentences(model: LanguageModel[Any], sentences: Iterable[Sequence[str]]) -> Iterator[SentenceScore]:
+    """The scores of normalised sentences, in their order; sentences of like length are scored side by side."""
+    remaining = iter(sentences)
+    while block := list(islice(remaining, BLOCK)):
+        ids = [[*model.vocabulary.encode(words), END] for words in block]
+        for words, sentence, log_probs in zip(block, ids, _log_probs(model, ids), strict=True):
+            yield SentenceScore([*words, SPECIAL_WORDS[END]], log_probs, np.array(sentence) == UNKNOWN)
+
+
+def _log_probs(model: LanguageModel[Any], sentences: list[list[int]]) -> list[np.ndarray]:
+    """log P of each word of sentences given as ids."""
+    result = [np.empty(len(sentence)) for sentence in sentences]
+    long_first = sorted(range(len(sentences)), key=lambda i: -len(sentences[i]))
+    start = model.initial()
+    for first in range(0, len(sentences), ROWS):
+        rows = long_first[first : first + ROWS]
+        states = [start] * len(rows)
+        for position in range(len(sentences[rows[0]])):
+            rows = [i for i in rows if position < len(sentences[i])]  # the shorter ones end sooner and stand last
+            log_probs, states = model.score(states[: len(rows)], [sentences[i][position] for i in rows])
+            for i, log_prob in zip(rows, log_probs, strict=True):
+                result[i][position] = log_prob
+    return result
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """How well a model foretells a text. Sentence ends are tokens, sentence starts aren't."""
+
+    sentences: int
+    tokens: int
+    oov: int  # tokens outside the vocabulary
+    perplexity: float  # of all tokens; each unknown word counts with the probability of `<unk>`
+    perplexity_without_oov: float  # of the known tokens alone; unknown words are still read
+
+
+def perplexity(model: LanguageModel[Any], lines: Sequence[str]) -> Perplexity:
+    """The perplexity of a model on a text, one sentence a line, not yet normalised; lines without words are skipped.
+
+    Errors: ValueError for a text without words.
+    """
+    sentences, tokens, oov, log_prob, known_log_prob = 0, 0, 0, 0.0, 0.0
+    normalized = (words for line in lines if (words := normalize(line)))
+    for score in progress_bar(score_sentences(model, normalized), "perplexity", len(lines)):
+        sentences += 1
+        tokens += len(score.words)
+        oov += int(score.oov.sum())
+        log_prob += score.log_prob
+        known_log_prob += float(score.log_probs[~score.oov].sum())
+    if not sentences:
+        raise ValueError("the text has no words")
+    return Perplexity(sentences, tokens, oov, math.exp(-log_prob / tokens), math.exp(-known_log_prob / (tokens - oov)))
+
+
+def progress_bar(items: Iterable[Item], description: str, total: int | None) -> Iterable[Item]:
+    """The same items, with a bar on stderr while they are gone through, if that is a terminal."""
+    console = Console(stderr=True)
+    return track(items, description, total, console=console, transient=True, disable=not console.is_terminal)
