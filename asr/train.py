@@ -59,7 +59,8 @@ class AcousticTraining(Training):
 
     def loss(self, batch: Batch) -> Tensor:
         features, lengths = self.speed(batch.features, batch.lengths)
-        return ctc_loss(*self.model.encode(self.masks(features), lengths), batch)
+        log_probs, lengths = self.model.encode(self.masks(features), lengths)
+        return ctc_loss(log_probs, lengths, batch)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         log_probs, lengths = self.model.encode(batch.features, batch.lengths)

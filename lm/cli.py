@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from lm.query import SentenceScore
     from lm.vocabulary import Vocabulary
 
-app = typer.Typer(help="Language models of English words.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Language models of English words.", no_args_is_help=True, add_completion=False, rich_markup_mode="markdown"
+)
 
 
 class Model(StrEnum):
@@ -31,7 +33,7 @@ class Model(StrEnum):
 
 
 ModelOption = Annotated[Model, typer.Option(help="The n-gram, the LSTM, or the two mixed.")]
-BundleOption = Annotated[Path | None, typer.Option(help="A folder of models.  [default: the models that ship]")]
+BundleOption = Annotated[Path | None, typer.Option(help="A folder of models.", show_default="those that ship")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OutputOption = Annotated[Path, typer.Option(help="The file to write.")]
 
@@ -44,7 +46,7 @@ def next_(
     text: Annotated[str, typer.Argument(help='The words so far, from the beginning of a sentence; "" for none.')],
     word: Annotated[str | None, typer.Option(help="Print only how probable this word is.")] = None,
     model: Annotated[
-        Model | None, typer.Option(help="[default: the mixture; with --word, all three]")
+        Model | None, typer.Option(help="Which model.", show_default="mixture; with --word all three")
     ] = None,
     top: Annotated[int, typer.Option(help="How many words to print.", min=1)] = 10,
     as_json: JsonOption = False,
@@ -95,7 +97,9 @@ def next_(
 
 @app.command()
 def score(
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Sentences; - reads them from stdin, one a line.")],
+    texts: Annotated[
+        list[str], typer.Argument(metavar="TEXT...", help="Sentences; - reads them from stdin, one a line.")
+    ],
     model: ModelOption = Model.mixture,
     as_json: JsonOption = False,
     bundle: BundleOption = None,
@@ -119,11 +123,8 @@ def score(
         if texts == ["-"]:
             with open_lines(Path("-")) as lines:
                 texts = list(lines)
-        sentences = [words for text in texts if (words := normalize(text))]
-        if not sentences:
-            raise ValueError("nothing to score: the text has no words")
         scorer = open_models(bundle or DEFAULT)[model]
-        scores = list(progress_bar(score_sentences(scorer, sentences), "scoring", len(sentences)))
+        scores = list(progress_bar(score_sentences(scorer, map(normalize, texts)), "scoring", len(texts)))
     if as_json:
         print(json.dumps([score_object(item, model) for item in scores], indent=2))
     else:
@@ -173,18 +174,211 @@ def perplexity(
         lm perplexity heldout.txt --model ngram --json
     """
     with one_line_errors():
-        from lm import query
         from lm.bundle import DEFAULT
+        from lm.query import open_models
+        from lm.query import perplexity as measure
 
         with open_lines(file) as lines:
             text = list(lines)
+        scorer = open_models(bundle or DEFAULT)[model]
         try:
-            result = query.perplexity(query.open_models(bundle or DEFAULT)[model], text)
-        except query.NoWordsError:
-            raise ValueError(f"{file}: the text has no words") from None
+            result = measure(scorer, text)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from None
     summary = {"model": model, **asdict(result)}
     if as_json:
-        print(json.dumps(summary))
+        print(json.dumps(summary, indent=2))
         return
     for key, value in summary.items():
         print(f"{key.replace('_', ' '):<24}{value:.2f}" if isinstance(value, float) else f"{key:<24}{value}")
+
+
+# --- Making -----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def prepare_text(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SOURCE...", help="Folders or .tar archives of .txt books, or single books.")
+    ],
+    output: OutputOption,
+    exclude: Annotated[Path | None, typer.Option(help="A list of books to leave out, one file name a line.")] = None,
+    heldout: Annotated[Path | None, typer.Option(help="Put some books into this file instead.")] = None,
+    heldout_books: Annotated[int, typer.Option(help="How many.", min=1)] = 20,
+    heldout_words: Annotated[int, typer.Option(help="How many words of them all.", min=1)] = 500_000,
+    jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="Of the shuffled order of books.")] = 1,
+) -> None:
+    """Turn books into normalised sentences, one a line; what is left out is reported on stderr.
+
+    Examples:
+
+        lm prepare-text books/ --output books.txt
+
+        lm prepare-text gutenberg.tar.gz --output books.txt.xz --exclude test-books.txt --heldout dev.txt --jobs 4
+    """
+    with one_line_errors():
+        from lm.text import prepare_text as prepare
+
+        excluded = []
+        if exclude:
+            with open_lines(exclude) as lines:
+                excluded = [name for line in lines if (name := line.strip())]
+        report = prepare(sources, output, excluded, heldout, heldout_books, heldout_words, jobs, seed)
+    lines_out = [f"{output}: {report.books} books, {report.sentences} sentences, {report.words} words"]
+    if heldout:
+        lines_out.append(f"{heldout}: {len(report.heldout)} books, {report.heldout_words} words")
+    left_out = {
+        "excluded": report.excluded,
+        "to be excluded, but not found": report.not_found,
+        "held before in another book": report.duplicates,
+        "near to the held-out books": report.near_heldout,
+        "without sentences": report.empty,
+    }
+    lines_out += [f"dropped {len(names)} books: {reason}" for reason, names in left_out.items() if names]
+    lines_out += [f"dropped {count} passages: {reason}" for reason, count in report.dropped.items()]
+    print("\n".join(lines_out), file=sys.stderr)
+
+
+@app.command()
+def build_vocabulary(
+    text: Annotated[Path, typer.Argument(help="Normalised sentences, as `lm prepare-text` writes them.")],
+    output: OutputOption,
+    size: Annotated[int, typer.Option(help="How many words.", min=1)] = 100_000,
+    speech_counts: Annotated[
+        Path | None,
+        typer.Option(help="Counts of transcripts' words (word<tab>count), to weigh in as much as the text."),
+    ] = None,
+) -> None:
+    """Write the commonest words of a text, one a line, the commonest first.
+
+    Examples:
+
+        lm build-vocabulary books.txt --output vocabulary.txt --size 100000
+    """
+    with one_line_errors():
+        from lm.query import progress_bar
+        from lm.vocabulary import SPECIAL_WORDS, count_words, read_counts
+        from lm.vocabulary import build_vocabulary as build
+
+        speech = read_counts(speech_counts) if speech_counts else None
+        with open_lines(text) as lines:
+            counts = count_words(progress_bar(lines, f"words of {text.name}", None))
+        vocabulary = build(counts, size, speech)
+        vocabulary.save(output)
+    covered = sum(count for word, count in counts.items() if word in vocabulary) / max(1, counts.total())
+    print(f"{output}: {len(vocabulary) - len(SPECIAL_WORDS)} words, {covered:.2%} of the text's", file=sys.stderr)
+
+
+@app.command()
+def build_ngram(
+    text: Annotated[Path, typer.Argument(help="Normalised sentences, as `lm prepare-text` writes them.")],
+    output: OutputOption,
+    vocabulary: Annotated[Path, typer.Option(help="A file that `lm build-vocabulary` wrote.")],
+    order: Annotated[int, typer.Option(help="Words of the longest n-grams.", min=2, max=6)] = 4,
+    prune: Annotated[
+        str,
+        typer.Option(help="Leave out n-grams seen so often or less: a number for each order, the last for the rest."),
+    ] = "0 0 1",
+    threshold: Annotated[
+        float, typer.Option(help="Leave out n-grams without which the perplexity rises by less than this share.", min=0)
+    ] = 0.0,
+    bits: Annotated[int, typer.Option(help="Of each quantised weight; 0: not quantised.", min=0, max=25)] = 8,
+    memory: Annotated[str, typer.Option(help="For sorting: 8G, 50%.")] = "50%",
+    temporary: Annotated[Path | None, typer.Option(help="Folder for sorting.", show_default="the system's")] = None,
+) -> None:
+    """Estimate an n-gram model (modified Kneser-Ney) with KenLM's tools and pack it.
+
+    `make lm-tools` builds these tools.
+
+    Examples:
+
+        lm build-ngram books.txt --vocabulary vocabulary.txt --output ngram.bin
+
+        lm build-ngram books.txt --vocabulary vocabulary.txt --order 3 --threshold 1e-8 --output small.bin
+    """
+    with one_line_errors():
+        from lm.ngram import build_ngram as build
+
+        try:
+            cutoffs = [int(count) for count in prune.replace(",", " ").split()]
+        except ValueError:
+            raise ValueError(f"--prune {prune}: want numbers of occurrences, as in '0 0 1'") from None
+        report = build(
+            text, output, vocabulary, order, cutoffs, threshold=threshold, bits=bits, memory=memory, temporary=temporary
+        )
+    for order, (estimated, kept) in enumerate(zip(report.estimated, report.kept, strict=True), 1):
+        print(f"{order}-grams: {estimated} estimated, {kept} kept", file=sys.stderr)
+    print(f"{output}: {report.binary_bytes / 1e6:.1f} MB", file=sys.stderr)
+
+
+@app.command()
+def train(
+    settings: Annotated[Path, typer.Argument(help="A TOML file; recipes/librispeech/lstm.toml is one.")],
+    output: Annotated[Path, typer.Option(help="The folder for checkpoints and TensorBoard logs.")],
+) -> None:
+    """Train an LSTM language model; print the path of its best checkpoint.
+
+    A training that was stopped goes on from its last checkpoint when the same command is given again.
+
+    Examples:
+
+        lm train recipes/librispeech/lstm.toml --output exp/lstm
+    """
+    with one_line_errors():
+        from lm.train import read_config
+        from lm.train import train as run
+
+        best = run(read_config(settings), output)
+    print(best)
+
+
+# --- What the commands share ------------------------------------------------------------------------------
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """What a user can cause is told in one line, without a traceback."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+    except ModuleNotFoundError as error:
+        print(f"error: {error}; training needs more: pip install 'nicebeach[train]'", file=sys.stderr)
+        raise typer.Exit(1) from error
+
+
+@contextmanager
+def open_lines(path: Path) -> Iterator[TextIO]:
+    """A text file, or stdin for `-`, to be read line by line. Errors: ValueError if that isn't UTF-8 text."""
+    from lm.text import open_text
+
+    try:
+        with io.TextIOWrapper(sys.stdin.buffer, "utf-8") if str(path) == "-" else open_text(path) as file:
+            yield file
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not UTF-8 text; convert it first, for instance with iconv") from None
+    except (gzip.BadGzipFile, lzma.LZMAError, EOFError) as error:
+        raise ValueError(f"{path}: not a whole compressed file: {error}") from None
+
+
+def one_word(text: str, vocabulary: "Vocabulary") -> str:
+    """A word as it stands in the vocabulary; `<unk>`, with a line on stderr, if it doesn't. Errors: ValueError."""
+    from lm.text import normalize
+
+    words = [text] if text in vocabulary else normalize(text)
+    if len(words) != 1:
+        raise ValueError(f"--word {text!r}: want one word")
+    report_unknown(words, vocabulary)
+    return vocabulary[vocabulary.encode(words)[0]]
+
+
+def report_unknown(words: list[str], vocabulary: "Vocabulary") -> None:
+    unknown = [word for word in words if word not in vocabulary]
+    if unknown:
+        print(f"not in the vocabulary, taken as <unk>: {', '.join(unknown)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    app()

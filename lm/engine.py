@@ -138,7 +138,9 @@ def fit(module: Training, training: Iterable[Any], dev: Iterable[Any], output: P
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     best = ModelCheckpoint(output, "best", monitor=monitor, save_on_train_epoch_end=False, enable_version_counter=False)
-    last = ModelCheckpoint(output, "last", train_time_interval=timedelta(seconds=CHECKPOINT_SECONDS), enable_version_counter=False)
+    last = ModelCheckpoint(
+        output, "last", train_time_interval=timedelta(seconds=CHECKPOINT_SECONDS), enable_version_counter=False
+    )
     trainer = lightning.Trainer(
         accelerator="auto",
         devices=1,

@@ -1,7 +1,8 @@
 """KenLM's binary trie, unpacked into flat arrays that compiled code can search without a Python call.
 
 The format is that of KenLM's lm/trie.cc, lm/quantize.cc and lm/binary_format.cc (version 5; `build_binary trie`, with
-or without -q and -b, without -a and -v). The trie is over reversed n-grams, so the path w3 w2 w1 leads from a word to its contexts.
+or without -q and -b, without -a and -v). The trie is over reversed n-grams: the path w3 w2 w1 leads from a word to its
+contexts.
 """
 
 import struct
@@ -44,14 +45,12 @@ def read_trie(path: Path, vocabulary: Vocabulary) -> NgramTables:
     counts = struct.unpack_from(f"<{order}Q", data, _SANITY_BYTES + 20)
     position = _SANITY_BYTES + 20 + 8 * order
     position += -position % 8 + 8 + 8 * counts[0]  # the hashes of the words, in the order of their ids
-    middle_bins, longest_bins = [None] * (order - 2), None
     prob_bits, backoff_bits = 31, 32
+    bins: list[np.ndarray] = []  # what quantised numbers stand for: log-probs and back-offs of each order in turn
     if kind == _QUANTIZED_TRIE:
         prob_bits, backoff_bits = data[position + 1], data[position + 2]
         sizes = [1 << prob_bits, 1 << backoff_bits] * (order - 2) + [1 << prob_bits]
         bins = np.split(np.frombuffer(data, "<f4", sum(sizes), position + 8), np.cumsum(sizes)[:-1])
-        middle_bins = list(zip(bins[0:-1:2], bins[1::2], strict=True))
-        longest_bins = bins[-1]
         position += 8 + 4 * sum(sizes)
 
     unigrams = np.frombuffer(data, np.dtype("<f4, <f4, <u8"), counts[0] + 1, position)
@@ -73,10 +72,10 @@ def read_trie(path: Path, vocabulary: Vocabulary) -> NgramTables:
             if not longest:
                 backoffs.append(bits.read(word_bits + 31, 32).astype(np.uint32).view(np.float32))
         elif longest:
-            log_probs.append(longest_bins[bits.read(word_bits, prob_bits)])
+            log_probs.append(bins[-1][bits.read(word_bits, prob_bits)])
         else:
-            backoffs.append(middle_bins[level - 2][1][bits.read(word_bits, backoff_bits)])
-            log_probs.append(middle_bins[level - 2][0][bits.read(word_bits + backoff_bits, prob_bits)])
+            backoffs.append(bins[2 * level - 3][bits.read(word_bits, backoff_bits)])
+            log_probs.append(bins[2 * level - 4][bits.read(word_bits + backoff_bits, prob_bits)])
         firsts.append(bits.read(word_bits + weight_bits, next_bits) if not longest else np.zeros(entries))
         if longest:
             backoffs.append(np.zeros(entries))

@@ -53,7 +53,8 @@ class WordLstm(nn.Module):
         embedded = nn.functional.embedding(flat.clamp(max=first - 1), self.softmax.head.weight)
         for tail, low, high in zip(self.softmax.tail, self.softmax.cutoffs, self.softmax.cutoffs[1:], strict=False):
             rows = ((flat >= low) & (flat < high)).nonzero().squeeze(1)
-            rare = nn.functional.embedding(flat[rows] - low, tail[1].weight) @ tail[0].weight
+            shortening, short = tail.get_parameter("0.weight"), tail.get_parameter("1.weight")
+            rare = nn.functional.embedding(flat[rows] - low, short) @ shortening
             embedded = embedded.index_copy(0, rows, rare.to(embedded.dtype))
         return embedded.view(*words.shape, -1)
 

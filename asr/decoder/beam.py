@@ -69,7 +69,7 @@ class BeamSearch:
         """Begin a new utterance."""
         order = self.ngram.order
         self._histories = search.Histories(
-            count=np.ones(1, dtype=np.int64),
+            used=np.ones(1, dtype=np.int64),
             parent=np.full(1, -1, dtype=np.int32),
             word=np.full(1, -1, dtype=np.int32),
             ngram=np.zeros(1),
@@ -84,7 +84,7 @@ class BeamSearch:
         self._histories = _grown(self._histories, 1 << 14)
         self._beam = _empty_beam(1 << 12)
         self._spare = _empty_beam(1 << 12)
-        self._beam.count[0] = 1
+        self._beam.used[0] = 1
         self._beam.history[0] = self._beam.node[0] = 0
         self._beam.blank[0], self._beam.label[0] = 0.0, search.MINUS_INFINITY
 
@@ -175,14 +175,14 @@ def _grown(histories: search.Histories, capacity: int) -> search.Histories:
         arrays[name] = np.zeros((capacity, *old.shape[1:]), dtype=old.dtype)
         arrays[name][: len(old)] = old
     slots = np.full(2 * capacity, -1, dtype=np.int32)
-    grown = search.Histories(count=histories.count, slots=slots, **arrays)
+    grown = search.Histories(used=histories.used, slots=slots, **arrays)
     search.rehash(grown)
     return grown
 
 
 def _empty_beam(capacity: int) -> search.Beam:
     return search.Beam(
-        count=np.zeros(1, dtype=np.int64),
+        used=np.zeros(1, dtype=np.int64),
         history=np.empty(capacity, dtype=np.int32),
         node=np.empty(capacity, dtype=np.int32),
         blank=np.empty(capacity),

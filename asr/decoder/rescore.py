@@ -25,7 +25,8 @@ def sentence_scores(sentences: Sequence[tuple[str, ...]], model: LanguageModel[S
     step scores all distinct next words in one batch.
     """
     ids = [(*model.vocabulary.encode(words), END) for words in sentences]
-    known = {(): (0.0, model.initial())}  # prefix -> its log P and the state after it
+    # Prefix -> its log P and the state after it.
+    known: dict[tuple[int, ...], tuple[float, State]] = {(): (0.0, model.initial())}
     for length in range(1, max(map(len, ids), default=0) + 1):
         prefixes = list(dict.fromkeys(sentence[:length] for sentence in ids if len(sentence) >= length))
         before = [known[prefix[:-1]] for prefix in prefixes]

@@ -17,14 +17,14 @@ MINUS_INFINITY = -np.inf
 
 
 class Histories(NamedTuple):
-    """Word histories as a tree in flat arrays with spare room; history 0 is empty. `count` [1] are in use.
+    """Word histories as a tree in flat arrays with spare room; history 0 is empty. `used` [1] are in use.
 
     `score` is what the ranking adds: n-gram weight * `ngram` + word bonus * words. The last words, most recent first,
     with the back-off weights of their contexts, are the n-gram state. `slots` is an open hash table (parent, word) ->
     history, twice as large as the arrays.
     """
 
-    count: np.ndarray  # int64 [1]
+    used: np.ndarray  # int64 [1]
     parent: np.ndarray  # int32 [capacity], as is `word`
     word: np.ndarray
     ngram: np.ndarray  # float64 [capacity], as is `score`
@@ -35,9 +35,9 @@ class Histories(NamedTuple):
 
 
 class Beam(NamedTuple):
-    """Hypotheses of one frame, in flat arrays with spare room; `count` [1] are in use."""
+    """Hypotheses of one frame, in flat arrays with spare room; `used` [1] are in use."""
 
-    count: np.ndarray  # int64 [1]
+    used: np.ndarray  # int64 [1]
     history: np.ndarray  # int32 [capacity], as is `node`
     node: np.ndarray
     blank: np.ndarray  # float64 [capacity]: log-prob of the paths that end in a blank; `label`: of those that don't
@@ -56,7 +56,7 @@ def log_add(a: float, b: float) -> float:
 
 
 @njit(cache=True)
-def _slot(a: int, b: int, size: int) -> int:
+def _slot(a, b, size):  # type: ignore[no-untyped-def]
     """Where to start looking for the pair (a, b) in a table of `size` (a power of two) slots."""
     mixed = (np.uint64(a) << np.uint64(32)) ^ np.uint64(b)
     mixed = mixed * np.uint64(0x9E3779B97F4A7C15)
@@ -103,7 +103,7 @@ def ngram_score(ngram, word, context, backoff, new_context, new_backoff):  # typ
 def rehash(histories):  # type: ignore[no-untyped-def]
     """Fill the hash table of histories that moved to larger arrays."""
     mask = len(histories.slots) - 1
-    for history in range(1, histories.count[0]):
+    for history in range(1, histories.used[0]):
         slot = _slot(histories.parent[history], histories.word[history], len(histories.slots))
         while histories.slots[slot] >= 0:
             slot = (slot + 1) & mask
@@ -120,8 +120,8 @@ def follow(histories, ngram, parent, word, ngram_weight, word_bonus):  # type: i
         if histories.parent[known] == parent and histories.word[known] == word:
             return known
         slot = (slot + 1) & mask
-    new = histories.count[0]
-    histories.count[0] += 1
+    new = histories.used[0]
+    histories.used[0] += 1
     histories.slots[slot] = new
     histories.parent[new] = parent
     histories.word[new] = word
@@ -148,8 +148,8 @@ def _candidate(beam, history, node):  # type: ignore[no-untyped-def]
         if beam.history[known] == history and beam.node[known] == node:
             return known
         slot = (slot + 1) & mask
-    new = beam.count[0]
-    beam.count[0] += 1
+    new = beam.used[0]
+    beam.used[0] += 1
     beam.slots[slot] = new
     beam.history[new] = history
     beam.node[new] = node
@@ -169,11 +169,11 @@ def advance(  # type: ignore[no-untyped-def]
     histories added, when `new` or `histories` has too little room.
     """
     new.slots[:] = -1
-    new.count[0] = 0
+    new.used[0] = 0
     best = MINUS_INFINITY
     highest = log_probs[1:].max()
     room = len(new.history) - len(log_probs) - 1
-    for index in range(old.count[0]):
+    for index in range(old.used[0]):
         history, node = old.history[index], old.node[index]
         blank, label = old.blank[index], old.label[index]
         total = log_add(blank, label)
@@ -194,7 +194,7 @@ def advance(  # type: ignore[no-untyped-def]
             else:
                 if total + highest + base + word_bonus < best - beam_score:
                     continue
-                if histories.count[0] >= len(histories.parent):
+                if histories.used[0] >= len(histories.parent):
                     return False
                 word = tree.words[position]
                 following, start = (
@@ -208,7 +208,7 @@ def advance(  # type: ignore[no-untyped-def]
                 if score < best - beam_score or log_prob == MINUS_INFINITY:
                     continue
                 best = max(best, score)
-                if new.count[0] > room:
+                if new.used[0] > room:
                     return False
                 target = _candidate(new, following, child)
                 new.label[target] = log_add(new.label[target], log_prob)
@@ -218,7 +218,7 @@ def advance(  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _prune(beam, histories, tree, beam_size, beam_score, ngram_weight):  # type: ignore[no-untyped-def]
-    count = beam.count[0]
+    count = beam.used[0]
     scores = np.empty(count)
     for index in range(count):
         scores[index] = (
@@ -246,7 +246,7 @@ def _prune(beam, histories, tree, beam_size, beam_score, ngram_weight):  # type:
         beam.blank[kept] = beam.blank[index]
         beam.label[kept] = beam.label[index]
         kept += 1
-    beam.count[0] = kept
+    beam.used[0] = kept
 
 
 @njit(cache=True)
@@ -257,7 +257,7 @@ def finish(tree, ngram, histories, beam, ngram_weight, word_bonus):  # type: ign
     """
     found = np.empty(0, dtype=np.int64)
     acoustic = np.empty(0)
-    for index in range(beam.count[0]):
+    for index in range(beam.used[0]):
         node = beam.node[index]
         total = log_add(beam.blank[index], beam.label[index])
         for position in range(tree.first_word[node] - (node == 0), tree.end_word[node]):
