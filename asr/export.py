@@ -12,7 +12,7 @@ from asr.decoder.beam import BeamConfig, Weights
 from asr.letter_to_sound import LetterToSound
 from asr.lexicon import cmudict, write_lexicon
 from asr.units import PHONES
-from lm.bundle import Bundle, quantized, write_bundle
+from lm.bundle import Bundle, open_bundle, quantized, write_bundle
 from lm.engine import read_checkpoint
 from lm.vocabulary import SPECIAL_WORDS, Vocabulary
 
@@ -66,3 +66,11 @@ def export(
             "decoder": DECODER,
         }
         return write_bundle(output, config, files)
+
+
+def set_weights(folder: Path, first_pass: Weights, second_pass: Weights) -> None:
+    """Write what `asr tune` found into a bundle."""
+    bundle = open_bundle(folder)
+    files = {name: bundle.file(name) for name in bundle.config["sha256"]}
+    bundle.config["decoder"] |= {"first_pass": asdict(first_pass), "second_pass": asdict(second_pass)}
+    write_bundle(folder, bundle.config, files)

@@ -1,0 +1,53 @@
+"""A tiny vocabulary, n-gram and LSTM (random weights), and the bundle that holds them."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lm.bundle import quantized, write_bundle
+from lm.lstm import LstmConfig, LstmModel, WordLstm
+from lm.query import Models, open_models
+from lm.vocabulary import SPECIAL_WORDS, Vocabulary
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+@pytest.fixture(scope="session")
+def vocabulary() -> Vocabulary:
+    """The words of tiny.arpa, and ZEBRA, which it lacks."""
+    lines = (DATA / "tiny.arpa").read_text().split("\\1-grams:\n")[1].split("\n\n")[0].splitlines()
+    words = [line.split("\t")[1] for line in lines]
+    return Vocabulary([*(word for word in words if word not in SPECIAL_WORDS), "ZEBRA"])
+
+
+@pytest.fixture(scope="session")
+def network(vocabulary: Vocabulary) -> WordLstm:
+    torch.manual_seed(1)
+    network = WordLstm(LstmConfig(len(vocabulary), hidden=16, layers=2, cutoffs=(8, 20), shrink=2))
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight *= 3  # so that words differ by more than rounding
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def lstm(network: WordLstm, vocabulary: Vocabulary) -> LstmModel:
+    return LstmModel(network, vocabulary)
+
+
+@pytest.fixture(scope="session")
+def bundle(network: WordLstm, vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("made")
+    vocabulary.save(made / "vocabulary.txt")
+    save_file(quantized(network.state_dict()), made / "lstm.safetensors")
+    sizes = {"vocabulary": len(vocabulary), "hidden": 16, "layers": 2, "cutoffs": [8, 20], "shrink": 2}
+    files = {path.name: path for path in made.iterdir()} | {"ngram.bin": DATA / "tiny.bin"}
+    config = {"lstm": sizes, "mixture": {"ngram_weight": 0.25}}
+    return write_bundle(tmp_path_factory.mktemp("bundle"), config, files).folder
+
+
+@pytest.fixture(scope="session")
+def models(bundle: Path) -> Models:
+    return open_models(bundle)

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from lm.bundle import CONFIG, BundleError, dequantized, open_bundle, quantized, write_bundle
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "words.txt").write_text("THE\n")
+    return write_bundle(tmp_path / "model", {"units": "phones"}, {"lexicon.txt": tmp_path / "words.txt"}).folder
+
+
+def test_holds_what_was_written(folder: Path) -> None:
+    bundle = open_bundle(folder)
+    assert bundle.config["units"] == "phones"
+    assert bundle.file("lexicon.txt").read_text() == "THE\n"
+    assert bundle.has("lexicon.txt")
+    assert not bundle.has("ngram.bin")
+
+
+def test_can_be_written_where_its_files_are(folder: Path) -> None:
+    write_bundle(folder, {"units": "characters"}, {"lexicon.txt": folder / "lexicon.txt"})
+    bundle = open_bundle(folder)
+    assert bundle.config["units"] == "characters"
+    assert bundle.file("lexicon.txt").read_text() == "THE\n"
+
+
+def test_never_gives_a_damaged_or_missing_file(folder: Path) -> None:
+    (folder / "lexicon.txt").write_text("THA\n")
+    with pytest.raises(BundleError, match=r"lexicon\.txt: damaged"):
+        open_bundle(folder).file("lexicon.txt")
+    (folder / "lexicon.txt").unlink()
+    with pytest.raises(BundleError, match=r"lexicon\.txt: missing"):
+        open_bundle(folder).file("lexicon.txt")
+    with pytest.raises(BundleError, match=r"the model has no ngram\.bin"):
+        open_bundle(folder).file("ngram.bin")
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        (None, "no model there"),
+        (b"units = ", "can't be read"),
+        (b"\xff", "can't be read"),
+        (b"units = 'phones'", "no checksums"),
+    ],
+)
+def test_says_why_a_folder_is_no_bundle(tmp_path: Path, config: bytes | None, problem: str) -> None:
+    if config is not None:
+        (tmp_path / CONFIG).write_bytes(config)
+    with pytest.raises(BundleError, match=problem) as error:
+        open_bundle(tmp_path)
+    assert str(tmp_path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_quantising_errs_by_half_a_step_at_most() -> None:
+    torch.manual_seed(1)
+    weights = {"matrix": torch.randn(50, 30) * torch.logspace(-3, 2, 50)[:, None], "bias": torch.randn(30)}
+    weights["matrix"][7] = 0
+    small = quantized(weights)
+    assert small["matrix"].dtype == torch.int8
+    assert small["bias"].dtype == torch.float16
+    back = dequantized(small)
+    assert back.keys() == weights.keys()
+    half_a_step = weights["matrix"].abs().amax(1, keepdim=True) / 127 / 2
+    assert ((back["matrix"] - weights["matrix"]).abs() <= half_a_step * 1.001).all()
+    assert torch.equal(back["matrix"][7], torch.zeros(30))
+    assert torch.equal(back["bias"], weights["bias"].half().float())

@@ -1,0 +1,82 @@
+import math
+import random
+from pathlib import Path
+
+import kenlm
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lm import query
+from lm.query import MODELS, Models, next_words, perplexity, score_sentences, word_probability
+
+TINY = Path(__file__).parents[1] / "data/tiny.bin"
+WORDS = st.sampled_from("THE NICE BEACH RECOGNIZE SPEECH WRECK A ZEBRA NOWHERE".split())
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("history", ["", "HOW", "THE NICE BEACH", "NOWHERE", "A NOWHERE ZEBRA THE"])
+def test_next_words_of_all_the_vocabulary_sum_to_one(models: Models, name: str, history: str) -> None:
+    ranked = next_words(models[name], history.split())
+    assert len(ranked) == len(models.vocabulary)
+    assert sum(probability for _, probability in ranked) == pytest.approx(1, abs=1e-5)
+    assert [p for _, p in ranked] == sorted((p for _, p in ranked), reverse=True)
+    assert dict(ranked)["<s>"] == 0
+    assert next_words(models[name], history.split(), top=3) == ranked[:3]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_word_probability_is_that_of_the_distribution(models: Models, name: str) -> None:
+    history = ["THE", "NICE"]
+    probabilities = dict(next_words(models[name], history))
+    assert word_probability(models[name], history, "BEACH") == probabilities["BEACH"]
+    assert word_probability(models[name], history, "NOWHERE") == probabilities["<unk>"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+@settings(max_examples=20, deadline=None)
+@given(words=st.lists(WORDS, max_size=6))
+def test_chain_rule(models: Models, name: str, words: list[str]) -> None:
+    model = models[name]
+    (score,) = score_sentences(model, [words])
+    chain = [math.log(word_probability(model, words[:i], word)) for i, word in enumerate([*words, "</s>"])]
+    assert score.words == [*words, "</s>"]
+    assert score.log_probs == pytest.approx(chain, abs=1e-4)
+    assert score.oov.tolist() == [word == "NOWHERE" for word in words] + [False]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_sentences_side_by_side_score_as_one_by_one(
+    models: Models, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(1)
+    sentences = [chance.choices(list(models.vocabulary)[3:], k=chance.randrange(9)) for _ in range(25)]
+    alone = [score for words in sentences for score in score_sentences(models[name], [words])]
+    monkeypatch.setattr(query, "BLOCK", 10)
+    monkeypatch.setattr(query, "ROWS", 4)
+    together = list(score_sentences(models[name], sentences))
+    assert [score.words for score in together] == [[*words, "</s>"] for words in sentences]
+    for one, other in zip(alone, together, strict=True):
+        assert other.log_probs == pytest.approx(one.log_probs, abs=1e-5)
+
+
+def test_perplexity_counts_sentence_ends_and_tells_unknown_words_apart(models: Models) -> None:
+    result = perplexity(models["lstm"], ["The nice nowhere beach.\n", "\n", "* * *\n", "“Speech!”\n"])
+    assert (result.sentences, result.tokens, result.oov) == (2, 7, 1)
+    scores = list(score_sentences(models["lstm"], [["THE", "NICE", "NOWHERE", "BEACH"], ["SPEECH"]]))
+    log_probs = np.concatenate([score.log_probs for score in scores])
+    assert result.perplexity == pytest.approx(math.exp(-log_probs.mean()))
+    assert result.perplexity_without_oov == pytest.approx(math.exp(-np.delete(log_probs, 2).mean()))
+
+
+def test_perplexity_is_kenlms(models: Models) -> None:
+    text = "SHE LEARNT TO WRECK THE NICE BEACH"
+    (score,) = score_sentences(models["ngram"], [text.split()])
+    assert score.perplexity == pytest.approx(kenlm.Model(str(TINY)).perplexity(text), rel=1e-4)
+    assert perplexity(models["ngram"], [text]).perplexity == pytest.approx(score.perplexity)
+
+
+def test_no_perplexity_without_words(models: Models) -> None:
+    with pytest.raises(ValueError, match="no words"):
+        perplexity(models["ngram"], ["\n", "--\n"])
