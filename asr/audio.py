@@ -4,7 +4,7 @@ import io
 import math
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import soundfile
@@ -13,10 +13,15 @@ from torchaudio.functional import resample
 
 from asr.features import SAMPLE_RATE
 
+if TYPE_CHECKING:
+    from lhotse.cut import Cut
+
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; a header outside them is damaged, or wasn't made for speech
 LOUDEST = 2.0**31  # full scale is 1, but some tools write integers of up to 32 bits as floats; gain doesn't matter
 BLOCK = 1 << 25  # samples read at once, all channels together: 128 MiB
 KERNEL = 4_000_000  # coefficients of a resampling filter: 32 MB, where 44,101 Hz would want 5.6 GB
+
+CONVERT = "convert it to wav, flac, ogg, opus or mp3"
 
 
 class AudioError(ValueError):
@@ -37,12 +42,22 @@ def load(source: Path | BinaryIO) -> np.ndarray:
         stream = source if source.seekable() else io.BytesIO(source.read())
         mono, rate = _read(stream)
     except FileNotFoundError:
-        raise AudioError("no such file") from None
+        raise AudioError("no such file: check its name") from None
     except IsADirectoryError:
         raise AudioError("is a folder: name the recordings in it") from None
     except OSError as error:
         raise AudioError(f"can't be read ({error.strerror}): check its name and permissions") from None
     return to_mono_16k(mono, rate)
+
+
+def load_cut(cut: "Cut") -> np.ndarray:
+    """The waveform float32 [N] at 16 kHz of a cut's own part of its recording. Raises AudioError, naming the cut."""
+    try:
+        waveform = load(Path(cut.recording.sources[0].source))
+    except AudioError as error:
+        raise AudioError(f"{cut.id}: {error}") from None
+    first = round(cut.start * SAMPLE_RATE)
+    return waveform[first : first + round(cut.duration * SAMPLE_RATE)]
 
 
 def _read(stream: BinaryIO) -> tuple[np.ndarray, int]:
@@ -60,12 +75,10 @@ def _read(stream: BinaryIO) -> tuple[np.ndarray, int]:
                 blocks.append(block.mean(axis=1))
             rate = file.samplerate
     except soundfile.LibsndfileError as error:
-        raise AudioError(
-            f"damaged, or not a sound file that libsndfile reads ({error.error_string.strip(' .')}): "
-            "convert it to wav, flac, ogg, opus or mp3"
-        ) from None
+        problem = error.error_string.removeprefix("Error : ").strip(" .")
+        raise AudioError(f"damaged, or not a sound file that libsndfile reads ({problem}): {CONVERT}") from None
     except TypeError:  # soundfile wants to be told the rate of what is called .raw
-        raise AudioError("raw samples without a header: convert it to wav, flac, ogg, opus or mp3") from None
+        raise AudioError(f"raw samples without a header: {CONVERT}") from None
     if not blocks:
         raise AudioError("holds no samples: record it again")
     return np.concatenate(blocks), rate

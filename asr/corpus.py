@@ -17,7 +17,7 @@ from torch import Tensor
 
 from asr import audio, features
 from asr.acoustic import output_length
-from asr.features import MELS, SAMPLE_RATE, LogMel
+from asr.features import MELS, LogMel
 from asr.units import Units, encode
 from lm.text import normalize
 
@@ -62,9 +62,7 @@ class FeatureStore:
         progress = track(cuts, f"features of {manifest.name}", console=Console(stderr=True))
         with self._data_file.open("wb") as file, torch.no_grad():
             for cut in progress:
-                samples = audio.load(Path(cut.recording.sources[0].source))
-                first = round(cut.start * SAMPLE_RATE)
-                waveform = torch.from_numpy(samples[first : first + round(cut.duration * SAMPLE_RATE)])
+                waveform = torch.from_numpy(audio.load_cut(cut))
                 log_mel, _ = front_end(waveform[None], torch.tensor([len(waveform)]))
                 file.write(log_mel[0].half().numpy().tobytes())
                 frames.append(log_mel.shape[1])

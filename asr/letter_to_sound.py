@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from rich.progress import track
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
@@ -61,7 +62,10 @@ class LetterToSound(nn.Module):
     def load(cls, path: Path, phones: list[str]) -> "LetterToSound":
         """Read what `save` wrote."""
         model = cls(phones)
-        model.load_state_dict({name: weight.float() for name, weight in load_file(path).items()})
+        try:
+            model.load_state_dict({name: weight.float() for name, weight in load_file(path).items()})
+        except (SafetensorError, RuntimeError):
+            raise ValueError(f"{path}: not a letter-to-sound model; asr train-letter-to-sound makes one") from None
         return model.eval()
 
 

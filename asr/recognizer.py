@@ -1,6 +1,6 @@
 """From a recording to words: the models of a bundle, put together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -140,8 +140,12 @@ class Recognizer:
         Raises audio.AudioError if there is no usable sound.
         """
         waveform = audio.to_mono_16k(source, SAMPLE_RATE) if isinstance(source, np.ndarray) else audio.load(source)
-        segments = [self._segment(waveform[first:end], first / SAMPLE_RATE) for first, end in cut_at_silence(waveform)]
-        return Transcript(len(waveform) / SAMPLE_RATE, segments)
+        return Transcript(len(waveform) / SAMPLE_RATE, list(self.segments(waveform)))
+
+    def segments(self, waveform: np.ndarray) -> Iterator[Segment]:
+        """The segments of a waveform float32 [N] at 16 kHz, each as soon as it is decoded."""
+        for first, end in cut_at_silence(waveform):
+            yield self._segment(waveform[first:end], first / SAMPLE_RATE)
 
     def _segment(self, waveform: np.ndarray, start: float) -> Segment:
         log_probs = self.emissions(waveform)

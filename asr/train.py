@@ -42,7 +42,7 @@ class AcousticTrainConfig(Budget):
 
 def read_config(path: Path) -> AcousticTrainConfig:
     """Read a settings file. Raises ValueError for a setting that doesn't exist."""
-    settings = read_settings(path, AcousticTrainConfig)
+    settings = read_settings(path, AcousticTrainConfig, AcousticConfig)
     settings["corpora"] = [Corpus(**corpus) for corpus in settings.get("corpora", [])]
     return AcousticTrainConfig(**settings)
 

@@ -17,9 +17,9 @@ from asr.decoder.beam import BeamSearch, Hypothesis, Weights
 from asr.decoder.rescore import rescore
 from asr.recognizer import Recognizer
 
-NGRAM = np.arange(0.2, 1.5, 0.1)
-LSTM = np.arange(0.1, 1.3, 0.1)
-WORD = np.arange(-0.5, 3.1, 0.25)
+NGRAM = [round(0.1 * step, 1) for step in range(2, 15)]
+LSTM = [round(0.1 * step, 1) for step in range(1, 13)]
+WORD = [0.25 * step for step in range(-2, 13)]
 ROUNDS = 2
 
 
@@ -65,10 +65,8 @@ def tune(recognizer: Recognizer, emissions: Sequence[np.ndarray], references: Se
     console = Console(stderr=True)
     search = recognizer.search
     first = search.weights
-    only_ngram = [Weights(round(a, 2), 0.0, round(b, 2)) for a, b in itertools.product(NGRAM, WORD)]
-    both = [
-        Weights(round(a, 2), round(b, 2), round(c, 2)) for a, b, c in itertools.product([0.0, 0.1, *NGRAM], LSTM, WORD)
-    ]
+    only_ngram = [Weights(a, 0.0, b) for a, b in itertools.product(NGRAM, WORD)]
+    both = [Weights(*values) for values in itertools.product([0.0, 0.1, *NGRAM], LSTM, WORD)]
     for turn in range(ROUNDS + 1):
         again = BeamSearch(search.tree, search.ngram, search.vocabulary, search.config, first)
         found = [again.decode(log_probs) for log_probs in track(emissions, f"search {turn + 1}", console=console)]

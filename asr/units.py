@@ -62,7 +62,10 @@ class PieceUnits:
     def __init__(self, model: Path) -> None:
         from sentencepiece import SentencePieceProcessor
 
-        self._model = SentencePieceProcessor(model_file=str(model))
+        try:
+            self._model = SentencePieceProcessor(model_file=str(model))
+        except RuntimeError:
+            raise ValueError(f"{model}: not a SentencePiece model; spm_train makes one") from None
         pieces = [self._model.id_to_piece(index) for index in range(self._model.get_piece_size())]
         self.symbols = ["<blank>", *pieces]
 

@@ -36,14 +36,10 @@ def _lists_clips(tsv: Path) -> bool:
 
 def _items(tsv: Path) -> Iterator[Item]:
     if not _lists_clips(tsv):
-        raise ValueError(
-            f"{tsv}: not a Common Voice split, its first line lacks the columns path and sentence"
-        )
+        raise ValueError(f"{tsv}: not a Common Voice split, its first line lacks the columns path and sentence")
     clips = tsv.parent / "clips"
     if not clips.is_dir():
-        raise FileNotFoundError(
-            f"{clips}: no such folder, Common Voice keeps its audio there beside the .tsv"
-        )
+        raise FileNotFoundError(f"{clips}: no such folder, Common Voice keeps its audio there beside the .tsv")
     # Sentences hold unbalanced quotation marks: the files are not quoted.
     for row in csv.DictReader(read_lines(tsv), delimiter="\t", quoting=csv.QUOTE_NONE, restval=""):
         speaker = row.get("client_id")

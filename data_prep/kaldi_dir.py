@@ -21,9 +21,7 @@ def prepare_kaldi_dir(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> Pre
     """
     segments = corpus_dir / "segments"
     if segments.exists():
-        raise ValueError(
-            f"{segments}: parts of recordings are not supported, extract-segments makes them files"
-        )
+        raise ValueError(f"{segments}: parts of recordings are not supported, extract-segments makes them files")
     return prepare(_items(corpus_dir.absolute()), max_seconds)
 
 
@@ -31,9 +29,7 @@ def _items(folder: Path) -> Iterator[Item]:
     recordings = read_table(folder / "wav.scp")
     for key, path in recordings.items():
         if path.endswith("|"):
-            raise ValueError(
-                f"{folder / 'wav.scp'}: {key} is a command, write its output to a file and name that"
-            )
+            raise ValueError(f"{folder / 'wav.scp'}: {key} is a command, write its output to a file and name that")
     texts = read_table(folder / "text")
     speakers, genders = (
         read_table(folder / name) if (folder / name).exists() else {} for name in ("utt2spk", "spk2gender")

@@ -341,6 +341,8 @@ def one_line_errors() -> Iterator[None]:
     """What a user can cause is told in one line, without a traceback."""
     try:
         yield
+    except BrokenPipeError:  # the reader has seen enough, as `head` does; Typer ends quietly
+        raise
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from error

@@ -44,13 +44,19 @@ class Budget:
             raise ValueError("the settings say neither max_minutes nor max_steps: when shall the training end?")
 
 
-def read_settings(path: Path, kind: type) -> dict[str, Any]:
-    """The settings of a TOML file. Raises ValueError for one that the dataclass `kind` lacks, or needs."""
+def read_settings(path: Path, kind: type, model: type) -> dict[str, Any]:
+    """The settings of a TOML file, for the dataclass `kind`, with a table [model] for the dataclass `model`.
+
+    Raises ValueError for a setting that they lack, or need.
+    """
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such settings file; see recipes/librispeech") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path}: not a TOML file: {error}") from None
     unknown = settings.keys() - {item.name for item in fields(kind)}
+    unknown |= settings.get("model", {}).keys() - {item.name for item in fields(model)}
     if unknown:
         raise ValueError(f"{path}: no such setting: {', '.join(sorted(unknown))}")
     needed = {item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING}

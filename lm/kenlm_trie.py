@@ -19,7 +19,7 @@ _TRIE, _QUANTIZED_TRIE = 2, 3  # of KenLM's ModelType
 
 
 class NgramTables(NamedTuple):
-    """All n-grams of a model as a trie: unigrams first, then bigrams, and so on, each order closed by a sentinel entry.
+    """All n-grams of a model as a trie: unigrams, bigrams, and so on; a sentinel ends each order but the longest.
 
     `word[i]` is the n-gram's first word (KenLM's id), `log_prob[i]` its natural log-probability given the words that
     come between, `backoff[i]` its back-off weight as a context (natural log); its extensions by one more word to the

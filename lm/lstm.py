@@ -41,6 +41,8 @@ class WordLstm(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
         cutoffs = [cutoff for cutoff in config.cutoffs if cutoff < config.vocabulary]
+        if not cutoffs:
+            raise ValueError(f"a vocabulary of {config.vocabulary} words needs a cutoff below that: {config.cutoffs}")
         self.softmax = nn.AdaptiveLogSoftmaxWithLoss(config.hidden, config.vocabulary, cutoffs, div_value=config.shrink)
 
     def embed(self, words: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import log
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import kenlm
 import numpy as np
 
 from lm.prune import prune_ngram
-from lm.vocabulary import END, START, UNKNOWN, Vocabulary
+from lm.vocabulary import START, Vocabulary
 
 LN10 = log(10)  # KenLM and ARPA files have logarithms to base 10
 
@@ -118,7 +119,7 @@ def build_ngram(
         estimated, discounts = estimate_ngram(text, arpa, vocabulary, order, prune, memory, Path(folder), tools)
         kept = estimated
         if threshold > 0:
-            kept = prune_ngram(arpa, pruned, threshold)
+            kept = prune_ngram(arpa, pruned, text, threshold)
             arpa = pruned
         pack_ngram(arpa, output, bits, memory, Path(folder), tools)
         return NgramReport(estimated, discounts, kept, arpa.stat().st_size, output.stat().st_size)
@@ -135,20 +136,17 @@ def estimate_ngram(
     tools: Path,
 ) -> tuple[list[int], list[tuple[float, ...]]]:
     """Write an ARPA file with `lmplz` (arguments as for `build_ngram`); its counts and discounts by order."""
-    messages = _run(
-        [
-            tools / "lmplz",
-            "--order",
-            order,
-            "--prune",
-            *prune,
-            "--limit_vocab_file",
-            vocabulary,
-            "--text",
-            text,
-        ]
-        + ["--arpa", arpa, "--memory", memory, "--temp_prefix", f"{temporary}/", "--discount_fallback"]
-    )
+    options = {
+        "--order": order,
+        "--text": text,
+        "--arpa": arpa,
+        "--limit_vocab_file": vocabulary,
+        "--memory": memory,
+        "--temp_prefix": f"{temporary}/",
+    }
+    # The fallback is for small texts, which don't determine the discounts.
+    command = [tools / "lmplz", *chain.from_iterable(options.items()), "--prune", *prune, "--discount_fallback"]
+    messages = _run(command)
     # Of "3 1234/5678 D1=0.5 D2=1.0 D3+=1.5" the first number is what the count cut-offs left.
     rows = re.findall(r"^(\d) (\d+)(?:/\d+)? D1=(\S+) D2=(\S+) D3\+=(\S+)", messages, re.MULTILINE)
     return [int(row[1]) for row in rows], [tuple(map(float, row[2:])) for row in rows]
@@ -157,8 +155,7 @@ def estimate_ngram(
 def pack_ngram(arpa: Path, output: Path, bits: int, memory: str, temporary: Path, tools: Path) -> None:
     """Pack an ARPA file with `build_binary` as a trie (arguments as for `build_ngram`)."""
     quantised = ["-q", bits, "-b", bits] if bits else []
-    # -v: without the words themselves; their hashes answer queries.
-    _run([tools / "build_binary", "-v", *quantised, "-S", memory, "-T", f"{temporary}/", "trie", arpa, output])
+    _run([tools / "build_binary", *quantised, "-S", memory, "-T", f"{temporary}/", "trie", arpa, output])
 
 
 def _run(command: Sequence[object]) -> str:

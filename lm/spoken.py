@@ -106,7 +106,7 @@ KINGS = (
 ).split()
 ROMAN = re.compile(
     rf"\b(?:(?P<head>{'|'.join(HEADS + [head.upper() for head in HEADS] + LOWER_HEADS)})|(?P<king>{'|'.join(KINGS)}))"
-    r" +(?P<numeral>[IVXLC]+|[ivxlc]+)(?![\w-])(?P<closed>(?='s|[^\w\s']|\s*\Z))?"
+    r" +(?P<numeral>[IVXLC]+|[ivxlc]+)(?![\w-])(?P<closed>(?='s|[^\w\s']|\s*\Z))?(?P<initial>(?=  [A-Z]))?"
     r"|(?<![\w'-])(?P<alone>[IVX]{2,}|[XLC][IVXLC]{2,}|[ivx]{2,}|[xlc][ivxlc]{2,})(?![\w'-])"
 )
 
@@ -123,6 +123,8 @@ def _roman(match: re.Match[str]) -> str:
     if number is None or number in (50, 100):  # "Part C" and "Plate L" are letters
         return match[0]
     if numeral == "I" and (match["closed"] is None or match["head"] in LOWER_HEADS):  # "the part I like"
+        return match[0]
+    if match["king"] and match["initial"] is not None:  # "James V. Smith": his full stop has gone already
         return match[0]
     if match["king"]:
         return f"{match['king']} the {_ordinal(number)}"
@@ -141,16 +143,17 @@ CURRENCIES = {
 SINGULAR_FRACTIONS = {2: "half", 4: "quarter"}
 
 DIGIT = re.compile(r"\d")
-MONEY = re.compile(r"([$£€]|\bL(?=\d)) ?(\d[\d,]*)(?:\.(\d+))?(?: (hundred|thousand|million|billion)\b)?")
+LONG = re.compile(r"\d{16,}")  # no quantity: read digit by digit
+MONEY = re.compile(r"([$£€]|\bL(?=\d)) ?(\d[\d,]{0,20})(?:\.(\d+))?(?: (hundred|thousand|million|billion)\b)?")
 STERLING = re.compile(r"\b(\d+)([lsd])\.(?!\w)")
 CLOCK = re.compile(r"(?<![\d:])(\d\d?):([0-5]\d)(?![\d:])")
 DAY = re.compile(rf"\b({MONTHS}) (\d\d?)(?![\d:/%]|,\d|st|nd|rd|th)")
 FRACTION = re.compile(r"(?:(\d+)[ -] ?)?(?<![\d/])(\d+)/(\d+)(?![\d/])")
-ORDINAL = re.compile(r"(\d[\d,]*)(?:st|nd|rd|th|(?<=[23])d)\b")
+ORDINAL = re.compile(r"(\d[\d,]{0,20})(?:st|nd|rd|th|(?<=[23])d)\b")
 DECADE = re.compile(r"'?\b(\d*0)'?s\b")
 RANGE = re.compile(r"(?<=\d) ?--? ?(?=\d)")
 GLUED = re.compile(r"(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)")
-NUMBER = re.compile(r"(?:(\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.(\d+))?|(?<!\w)\.(\d+))")
+NUMBER = re.compile(r"(?:(\d{1,3}(?:,\d{3}){1,6}(?!\d)|\d+)(?:\.(\d+))?|(?<!\w)\.(\d+))")
 
 
 @lru_cache(maxsize=10_000)
@@ -164,10 +167,10 @@ def _ordinal(n: int) -> str:
 
 
 def _integer(digits: str) -> str:
-    """'1,863' as a quantity, '1863' as a year, '007' and very long ones digit by digit."""
+    """'1,863' as a quantity, '1863' as a year, '007' digit by digit."""
     plain = digits.replace(",", "")
     n = int(plain)
-    if len(plain) > 15 or (plain[0] == "0" and len(plain) > 1):
+    if plain[0] == "0" and len(plain) > 1:
         return _digits(plain)
     if len(digits) == 4 and (1010 <= n < 2000 or 2010 <= n < 2100):
         century, year = divmod(n, 100)
@@ -240,6 +243,7 @@ def _number(match: re.Match[str]) -> str:
 
 
 def _numbers(text: str) -> str:
+    text = LONG.sub(lambda match: " ".join(match[0]), text)
     text = MONEY.sub(_money, text)
     text = STERLING.sub(_sterling, text)
     text = CLOCK.sub(_clock, text)

@@ -51,18 +51,7 @@ FOLD = str.maketrans(
         **dict.fromkeys("–—―‒−", "--"),
         **dict.fromkeys("‐‑", "-"),
         **dict.fromkeys("\u00ad\ufeff\u200b", ""),
-        **{
-            "æ": "ae",
-            "Æ": "AE",
-            "œ": "oe",
-            "Œ": "OE",
-            "ø": "o",
-            "Ø": "O",
-            "ß": "ss",
-            "ð": "d",
-            "þ": "th",
-            "ł": "l",
-        },
+        **dict(zip("æÆœŒøØßðþł", "ae AE oe OE o O ss d th l".split(), strict=True)),
         **{"½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "…": "...", "°": " degrees "},
     }
 )
@@ -221,10 +210,13 @@ def _book_files(source: Path) -> Iterator[tuple[str, Path | bytes]]:
         )
         yield from ((path.name.removesuffix(".gz").removesuffix(".xz"), path) for path in sorted(files))
     elif ".tar" in source.suffixes or source.suffix == ".tgz":
-        with tarfile.open(source) as archive:
-            for member in archive:
-                if member.isfile() and member.name.endswith(".txt"):
-                    yield Path(member.name).name, archive.extractfile(member).read()  # type: ignore[union-attr]
+        try:
+            with tarfile.open(source) as archive:
+                for member in archive:
+                    if member.isfile() and member.name.endswith(".txt"):
+                        yield Path(member.name).name, archive.extractfile(member).read()  # type: ignore[union-attr]
+        except (OSError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
+            raise ValueError(f"{source}: can't be read ({error})") from None
     else:
         yield source.name.removesuffix(".gz").removesuffix(".xz"), source
 
@@ -232,7 +224,11 @@ def _book_files(source: Path) -> Iterator[tuple[str, Path | bytes]]:
 def _lines(book: Path | bytes) -> list[str]:
     """The lines of a book: UTF-8, or else Latin-1; without Project Gutenberg's header and licence if marked."""
     if isinstance(book, Path):
-        data = {".gz": gzip.decompress, ".xz": lzma.decompress}.get(book.suffix, bytes)(book.read_bytes())
+        unpack = {".gz": gzip.decompress, ".xz": lzma.decompress}.get(book.suffix, bytes)
+        try:
+            data = unpack(book.read_bytes())
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            raise ValueError(f"{book}: can't be read ({error}); mend it or take it away") from None
     else:
         data = book
     try:
@@ -247,7 +243,7 @@ def _lines(book: Path | bytes) -> list[str]:
 
 
 def books(source: Path) -> Iterator[tuple[str, list[str]]]:
-    """Name and lines of each book in a folder of .txt, .txt.gz or .txt.xz, in a .tar (.gz, .xz), or in one such file."""
+    """Name and lines of each book in a folder of .txt (.gz, .xz) files, in a .tar (.gz, .xz), or of one such file."""
     return ((name, _lines(book)) for name, book in _book_files(source))
 
 
@@ -275,9 +271,11 @@ def prepare_text(
     """Write all books of `sources` to `output`, one normalised sentence a line (.gz and .xz compress).
 
     Books come in an order shuffled by `seed`, so that any beginning of the file is a fair sample; the result does not
-    depend on `jobs`. A book whose file name is in `exclude`, or half of whose sentences stood in books before it, is
-    left out. With `heldout`, the first `heldout_books` of the shuffled books go there instead, each cut to its share
-    of `heldout_words`, and later books that share sentences with them are left out. Errors: FileNotFoundError for a missing source, ValueError when no book is left.
+    depend on `jobs`. Left out are books whose file names are in `exclude`, and copies: books half of whose sentences
+    stood in a book before. With `heldout`, the first `heldout_books` of the shuffled books go there instead, each cut
+    to its share of `heldout_words`, and later books that share sentences with them are left out.
+
+    Errors: FileNotFoundError for a missing source, ValueError for one that can't be read or when no book is left.
     """
     found = [book for source in sources for book in _book_files(source)]
     names = {name for name, _ in found}
@@ -289,11 +287,12 @@ def prepare_text(
 
     seen: set[int] = set()
     held: set[int] = set()
+    unfinished = {path: path.with_name(f".{path.name}") for path in (output, heldout) if path}
     with ExitStack() as stack:
         pool = stack.enter_context(Pool(jobs)) if jobs > 1 else None
         normalized = pool.imap(_normalize_book, chosen) if pool else map(_normalize_book, chosen)
-        text = stack.enter_context(open_text(output, "wt"))
-        tuning = stack.enter_context(open_text(heldout, "wt")) if heldout else None
+        text = stack.enter_context(open_text(unfinished[output], "wt"))
+        tuning = stack.enter_context(open_text(unfinished[heldout], "wt")) if heldout else None
         console = Console(stderr=True)
         bar = track(normalized, "normalising", len(chosen), console=console, disable=not console.is_terminal)
         for name, lines, dropped in bar:
@@ -314,6 +313,8 @@ def prepare_text(
                 report.words += _write(lines, text)
                 report.dropped += dropped
             seen |= prints
+    for path, written in unfinished.items():
+        written.replace(path)
     return report
 
 

@@ -33,7 +33,7 @@ class LstmTrainConfig(Budget):
 
 def read_config(path: Path) -> LstmTrainConfig:
     """Read a settings file. Raises ValueError for a setting that doesn't exist."""
-    return LstmTrainConfig(**read_settings(path, LstmTrainConfig))
+    return LstmTrainConfig(**read_settings(path, LstmTrainConfig, LstmConfig))
 
 
 def token_ids(text: Path, vocabulary: Vocabulary, cache: Path) -> np.ndarray:
@@ -45,10 +45,11 @@ def token_ids(text: Path, vocabulary: Vocabulary, cache: Path) -> np.ndarray:
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")
+        console = Console(stderr=True)
         with (
             open_text(text) as lines,
             unfinished.open("wb") as file,
-            Progress(console=Console(stderr=True)) as bar,
+            Progress(console=console, disable=not console.is_terminal) as bar,
         ):
             task = bar.add_task(f"word ids of {text.name}", total=text.stat().st_size)
             for line in lines:

@@ -81,6 +81,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(manifest: Path, tmp_path
         patch.setattr("lm.engine.CHECKPOINT_SECONDS", 0.0)
         with pytest.raises(Killed):
             train(killed, CharacterUnits(), parts)
+    assert torch.load(parts / "last.ckpt", weights_only=True)["global_step"] > 3
     train(killed, CharacterUnits(), parts)
     _, expected = read_checkpoint(whole / "last.ckpt")
     _, found = read_checkpoint(parts / "last.ckpt")

@@ -28,9 +28,7 @@ def librispeech(root: Path) -> Path:
     put_audio(root / "train-mini/12/34/12-34-0000.flac")
     put_audio(root / "train-mini/12/34/12-34-0001.opus")
     put_audio(root / "train-mini/12/34/12-34-0003.flac")
-    put_text(
-        root / "train-mini/12/34/12-34.trans.txt", "12-34-0000 HOW TO\n12-34-0001 IT'S\n12-34-0002 GONE\n"
-    )
+    put_text(root / "train-mini/12/34/12-34.trans.txt", "12-34-0000 HOW TO\n12-34-0001 IT'S\n12-34-0002 GONE\n")
     return root / "train-mini"
 
 
@@ -126,9 +124,7 @@ def test_layout(corpus: Callable[[Path], Path], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", [".", "train-mini", "train-mini/12", "train-mini/12/34"])
-def test_librispeech_from_any_of_its_folders(
-    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_librispeech_from_any_of_its_folders(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     librispeech(tmp_path)
     monkeypatch.chdir(tmp_path / part)
     cuts = read(Path(".")).cuts

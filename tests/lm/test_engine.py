@@ -1,6 +1,7 @@
 """The training engine, by way of a tiny LSTM language model."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,7 @@ def test_a_text_becomes_rows_that_go_on_from_step_to_step(config: LstmTrainConfi
         assert [beginning for _, beginning in steps] == [True, False, False, False, False]
         rows = np.concatenate([step.numpy()[:-1] for step, _ in steps]).T
         assert rows.flatten().tolist() == ids[:250].tolist()
-        for (step, _), (following, _) in zip(steps, steps[1:], strict=False):
+        for (step, _), (following, _) in pairwise(steps):
             assert torch.equal(step[-1], following[0])  # a step's last words are targets, then read
     with pytest.raises(ValueError, match="fewer than one step"):
         SequenceLoader(ids, rows=10, words=100)

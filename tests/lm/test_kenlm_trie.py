@@ -41,8 +41,8 @@ def test_holds_each_ngram_of_the_arpa_file(vocabulary: Vocabulary) -> None:
             assert tables.log_prob[entry] == pytest.approx(log10_prob * np.log(10), abs=1e-4)
         if len(words) < tables.order:
             assert tables.backoff[entry] == pytest.approx(log10_backoff * np.log(10), abs=1e-4)
-    closed = [order for order in range(1, tables.order)]  # each but the longest ends with a sentinel
-    assert len(entries) == len(tables.word) - len(closed)
+    sentinels = tables.order - 1  # one ends each order but the longest
+    assert len(entries) == len(tables.word) - sentinels
 
 
 def test_words_that_the_model_lacks_are_unknown_to_it(vocabulary: Vocabulary) -> None:

@@ -80,17 +80,26 @@ def test_says_what_is_missing_to_build(tmp_path: Path) -> None:
 
 
 @needs_tools
-@pytest.mark.parametrize("threshold", [0, 1e-4])
+@pytest.mark.parametrize("threshold", [0, 1e-3])
 def test_builds_a_model(tmp_path: Path, threshold: float) -> None:
     text, words = tmp_path / "text.txt", tmp_path / "words.txt"
     letters = np.random.default_rng(1).choice(["A", "B", "C", "OTHER"], (500, 8), p=[0.5, 0.3, 0.19, 0.01])
     text.write_text("".join(" ".join(["C", *row, "A"]) + "\n" for row in letters))
     vocabulary = Vocabulary(["A", "B", "C"])
     vocabulary.save(words)
-    report = build_ngram(text, tmp_path / "out.bin", words, order=3, prune=[0, 0, 1], threshold=threshold, memory="100M", tools=TOOLS)
+    report = build_ngram(
+        text,
+        tmp_path / "out.bin",
+        words,
+        order=3,
+        prune=[0, 0, 1],
+        threshold=threshold,
+        memory="100M",
+        tools=TOOLS,
+    )
     assert report.estimated[0] == len(vocabulary)
     assert len(report.discounts) == 3
-    assert (report.kept < report.estimated) == (threshold > 0)
+    assert (sum(report.kept) < sum(report.estimated)) == (threshold > 0)
     assert report.binary_bytes == (tmp_path / "out.bin").stat().st_size
     model = NgramModel(tmp_path / "out.bin", vocabulary)
     assert model.order == 3
@@ -104,5 +113,5 @@ def test_passes_on_why_a_tool_failed(tmp_path: Path) -> None:
     text, words = tmp_path / "text.txt", tmp_path / "words.txt"
     text.write_text("<s> A\n")
     words.write_text("A\n")
-    with pytest.raises(ValueError, match="lmplz failed: .*<s>"):
+    with pytest.raises(ValueError, match=r"lmplz failed: .*<s>"):
         build_ngram(text, tmp_path / "out.bin", words, memory="100M", tools=TOOLS)

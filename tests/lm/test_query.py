@@ -47,9 +47,7 @@ def test_chain_rule(models: Models, name: str, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_sentences_side_by_side_score_as_one_by_one(
-    models: Models, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sentences_side_by_side_score_as_one_by_one(models: Models, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(1)
     sentences = [chance.choices(list(models.vocabulary)[3:], k=chance.randrange(9)) for _ in range(25)]
     alone = [score for words in sentences for score in score_sentences(models[name], [words])]

@@ -2,7 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from lm.vocabulary import END, START, UNKNOWN, Vocabulary, build_vocabulary, count_words, oov_rate, read_counts
+from lm.vocabulary import (
+    END,
+    START,
+    UNKNOWN,
+    Vocabulary,
+    build_vocabulary,
+    count_words,
+    oov_rate,
+    read_counts,
+)
 
 
 def test_ids_and_words() -> None:
@@ -20,7 +29,9 @@ def test_comes_back_from_its_file(tmp_path: Path) -> None:
     assert list(Vocabulary.load(tmp_path / "words.txt")) == list(Vocabulary(["THE", "O'CLOCK"]))
 
 
-@pytest.mark.parametrize(("text", "problem"), [("THE\nSP EECH\n", r":2: 'SP EECH'"), ("THE\nTHE\n", "'THE' stands more")])
+@pytest.mark.parametrize(
+    ("text", "problem"), [("THE\nSP EECH\n", r":2: 'SP EECH'"), ("THE\nTHE\n", "'THE' stands more")]
+)
 def test_says_what_is_wrong_with_a_file(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "words.txt"
     path.write_text(text)

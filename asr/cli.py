@@ -1,0 +1,334 @@
+"""``asr``: recordings to words, how good that is, and how the models are made."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, track
+from rich.table import Table
+
+from data_prep.cli import report_drops
+from lm.cli import one_line_errors
+
+if TYPE_CHECKING:
+    from lhotse.cut import Cut
+
+    from asr.units import Units
+    from asr.writers import Writer
+
+app = typer.Typer(
+    help="Speech recognition: recordings to English words.",
+    epilog="Begin with: asr transcribe talk.mp3",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+
+
+class Format(StrEnum):
+    """Of transcripts."""
+
+    txt = "txt"
+    json = "json"
+
+
+class UnitKind(StrEnum):
+    """What an acoustic model emits."""
+
+    phones = "phones"
+    characters = "characters"
+    pieces = "pieces"
+
+
+ModelOption = Annotated[Path | None, typer.Option(help="A model folder.", show_default="the one that ships")]
+DataOption = Annotated[
+    Path, typer.Option(help="A corpus folder in a known layout, a Common Voice .tsv or a manifest.", show_default=False)
+]
+LimitOption = Annotated[int | None, typer.Option(help="Use so many utterances, evenly spread.", min=1)]
+
+
+# --- Recordings -------------------------------------------------------------------------------------------
+
+
+@app.command()
+def transcribe(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings; - is standard input.")],
+    format: Annotated[Format, typer.Option(help="How to print the transcripts.")] = Format.txt,
+    explain: Annotated[bool, typer.Option("--explain", help="Print a table of readings and scores instead.")] = False,
+    top: Annotated[int, typer.Option(help="How many readings --explain shows.", min=1)] = 10,
+    model: ModelOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
+) -> None:
+    """Print what is said in recordings: wav, flac, ogg, opus, mp3, of any rate and channel count.
+
+    One line a file, preceded by its name if there are several; a silent file has an empty line. With --format json an
+    array of one object a file: text, words with times and confidences, n-best list with scores. A file that can't be
+    read costs one line on standard error, and the exit code is 1 then; the others are transcribed all the same.
+
+    Examples:
+
+        asr transcribe talk.mp3
+
+        asr transcribe --format json *.flac > transcripts.json
+
+        ffmpeg -i film.mkv -f wav - | asr transcribe -
+
+        asr transcribe --explain talk.mp3
+    """
+    with one_line_errors():
+        if explain and format is Format.json:
+            raise ValueError("--explain prints tables, --format json has all they show: leave out one of the two")
+        failed = False
+        with Progress(
+            console=Console(stderr=True),
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            disable=quiet or not sys.stderr.isatty(),
+        ) as progress:
+            task = progress.add_task("loading the model", total=len(files))
+            from asr.audio import AudioError, load
+            from asr.features import SAMPLE_RATE
+            from asr.recognizer import Recognizer, Transcript
+            from asr.writers import JsonWriter, TableWriter, TextWriter
+            from lm.bundle import DEFAULT
+
+            recognizer = Recognizer.load(model or DEFAULT)
+            writer: Writer
+            if explain:
+                writer = TableWriter(sys.stdout, recognizer.search.weights, recognizer.weights, top)
+            elif format is Format.json:
+                writer = JsonWriter(sys.stdout, recognizer.weights)
+            else:
+                writer = TextWriter(sys.stdout, several=len(files) > 1)
+            with closing(writer):
+                for done, file in enumerate(files):
+                    # A name need not be UTF-8, what is printed must be.
+                    name = os.fsencode(file).decode("utf-8", "replace")
+                    progress.update(task, description=escape(file.name), completed=done)
+                    result: Transcript | AudioError
+                    try:
+                        waveform = load(sys.stdin.buffer if name == "-" else file)
+                        segments = []
+                        for segment in recognizer.segments(waveform):
+                            segments.append(segment)
+                            progress.update(task, completed=done + segment.end * SAMPLE_RATE / len(waveform))
+                        result = Transcript(len(waveform) / SAMPLE_RATE, segments)
+                    except AudioError as error:
+                        failed, result = True, error
+                    progress.stop()  # or what is printed would be overwritten
+                    if isinstance(result, AudioError):
+                        print(f"error: {name}: {result}", file=sys.stderr)
+                    writer.write(name, result)
+                    progress.start()
+    raise typer.Exit(int(failed))
+
+
+@app.command()
+def evaluate(
+    data: DataOption,
+    model: ModelOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    limit: LimitOption = None,
+    output: Annotated[
+        Path | None, typer.Option(help="A folder for summary.json, and for utterances.jsonl with all texts.")
+    ] = None,
+) -> None:
+    """Measure word and character error rates on recordings with known text.
+
+    Three decodings of the same emissions: greedy (the acoustic model alone), ngram (beam search with the n-gram) and
+    lstm (its readings rescored). Both sides are normalised alike: upper case, letters and apostrophes. rtf is the time
+    for emissions, search and rescoring over the duration of the audio. Exit code 1 if audio could not be read.
+
+    Examples:
+
+        asr evaluate --data LibriSpeech/dev-clean
+
+        asr evaluate --data cv-corpus/en/dev.tsv --limit 100 --json
+    """
+    with one_line_errors():
+        from asr.metrics import DECODINGS
+        from asr.metrics import evaluate as run
+        from asr.recognizer import Recognizer
+        from lm.bundle import DEFAULT
+
+        cuts, complete = read_cuts(data, limit)
+        result = run(Recognizer.load(model or DEFAULT), bar(cuts, "evaluating"))
+        for problem in result.unreadable:
+            print(f"error: {problem}", file=sys.stderr)
+        if result.unreadable:
+            print(f"{len(result.unreadable)} of {len(cuts)} utterances could not be read", file=sys.stderr)
+        summary = result.summary()
+        if output:
+            output.mkdir(parents=True, exist_ok=True)
+            (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+            lines = [json.dumps(vars(utterance)) + "\n" for utterance in result.utterances]
+            (output / "utterances.jsonl").write_text("".join(lines))
+        if as_json:
+            print(json.dumps(summary))
+        else:
+            table = Table("decoding", "WER %", "CER %", box=box.SIMPLE)
+            for decoding in DECODINGS:
+                table.add_row(decoding, *(f"{rate:.2f}" for rate in summary[decoding].values()))
+            Console().print(table)
+            print("  ".join(f"{name} {summary[name]}" for name in ("utterances", "words", "hours", "rtf")))
+    raise typer.Exit(int(not complete or bool(result.unreadable)))
+
+
+# --- Models -----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def train(
+    settings: Annotated[Path, typer.Argument(help="A TOML file, such as recipes/librispeech/mini.toml.")],
+    output: Annotated[Path, typer.Option(help="The folder for checkpoints and logs.")],
+    units: Annotated[UnitKind, typer.Option(help="What the model emits.")] = UnitKind.phones,
+    letter_to_sound: Annotated[
+        Path | None, typer.Option(help="What train-letter-to-sound wrote; phones need it.")
+    ] = None,
+    pieces: Annotated[Path | None, typer.Option(help="A SentencePiece model; pieces need it.")] = None,
+) -> None:
+    """Train an acoustic model; resume if the output folder holds a checkpoint. Prints the best checkpoint's path.
+
+    Examples:
+
+        asr train recipes/librispeech/mini.toml --letter-to-sound exp/letter_to_sound.safetensors --output exp/am
+
+        asr train settings.toml --units characters --output exp/characters
+    """
+    with one_line_errors():
+        made = make_units(units, letter_to_sound, pieces)
+        from asr.train import read_config
+        from asr.train import train as run
+
+        print(run(read_config(settings), made, output))
+
+
+@app.command()
+def train_letter_to_sound(
+    output: Annotated[Path, typer.Argument(help="The file to write: .safetensors")],
+) -> None:
+    """Train the model that pronounces words which CMUdict lacks; about four minutes.
+
+    Example:
+
+        asr train-letter-to-sound exp/letter_to_sound.safetensors
+    """
+    with one_line_errors():
+        from asr.letter_to_sound import train_letter_to_sound as run
+        from asr.lexicon import cmudict
+        from asr.units import PHONES
+
+        output.parent.mkdir(parents=True, exist_ok=True)  # before the long work
+        network, error_rate = run(cmudict(), PHONES)
+        network.save(output)
+        print(f"{output}: mispronounces {100 * error_rate:.1f} % of the words kept out", file=sys.stderr)
+
+
+@app.command()
+def export(
+    output: Annotated[Path, typer.Argument(help="The model folder to write.")],
+    acoustic: Annotated[Path, typer.Option(help="A checkpoint of asr train.")],
+    lstm: Annotated[Path, typer.Option(help="A checkpoint of lm train.")],
+    ngram: Annotated[Path, typer.Option(help="What lm build-ngram wrote.")],
+    vocabulary: Annotated[Path, typer.Option(help="The words of all models, one a line.")],
+    letter_to_sound: Annotated[Path, typer.Option(help="What train-letter-to-sound wrote.")],
+    model_card: Annotated[Path | None, typer.Option(help="Becomes MODEL_CARD.md.")] = None,
+) -> None:
+    """Put trained models together into a folder for --model; weights are packed to a quarter of their size.
+
+    Example:
+
+        asr export exp/model --acoustic exp/am/best.ckpt --lstm exp/lstm/best.ckpt --ngram exp/text/ngram.bin
+        --vocabulary exp/text/vocabulary.txt --letter-to-sound exp/letter_to_sound.safetensors
+    """
+    with one_line_errors():
+        from asr.export import export as run
+
+        run(output, acoustic, lstm, ngram, vocabulary, letter_to_sound, model_card)
+
+
+@app.command()
+def tune(
+    model: Annotated[Path, typer.Argument(help="A model folder; its weights are replaced.")],
+    data: DataOption,
+    limit: LimitOption = None,
+) -> None:
+    """Find what the scores should count for, on recordings with known text, and write it into a model folder.
+
+    Example:
+
+        asr tune exp/model --data exp/manifests/dev.jsonl.gz
+    """
+    with one_line_errors():
+        from asr.audio import load_cut
+        from asr.export import set_weights
+        from asr.recognizer import Recognizer
+        from asr.tune import tune as run
+        from lm.text import normalize
+
+        cuts, _ = read_cuts(data, limit)
+        recognizer = Recognizer.load(model)
+        emissions = [recognizer.emissions(load_cut(cut)) for cut in bar(cuts, "emissions")]
+        tuned = run(recognizer, emissions, [normalize(cut.supervisions[0].text) for cut in cuts])
+        set_weights(model, tuned.first_pass, tuned.second_pass)
+        for name, weights, rate in (
+            ("first pass", tuned.first_pass, tuned.first_wer),
+            ("second pass", tuned.second_pass, tuned.second_wer),
+        ):
+            print(f"{name}: n-gram {weights.ngram:g}  LSTM {weights.lstm:g}  word {weights.word:g}  WER {rate:.2f} %")
+
+
+# --- What the commands share ------------------------------------------------------------------------------
+
+
+def read_cuts(data: Path, limit: int | None) -> tuple[list["Cut"], bool]:
+    """The utterances of a corpus with known text, and whether that is all of them; what is not is told on stderr."""
+    from data_prep.layouts import read
+    from data_prep.manifest import NO_TRANSCRIPT
+
+    prepared = read(data, float("inf"))
+    report_drops(prepared)
+    cuts = list(prepared.cuts)
+    if not cuts:
+        raise ValueError(f"{data}: no usable utterance")
+    if limit and limit < len(cuts):
+        cuts = [cuts[index * len(cuts) // limit] for index in range(limit)]
+    return cuts, not prepared.dropped.keys() - {NO_TRANSCRIPT}
+
+
+def make_units(kind: UnitKind, letter_to_sound: Path | None, pieces: Path | None) -> "Units":
+    """The units to train on, from the files that they need."""
+    from asr.letter_to_sound import LetterToSound
+    from asr.lexicon import cmudict
+    from asr.units import PHONES, CharacterUnits, PhoneUnits, PieceUnits
+
+    if kind is UnitKind.phones:
+        if not letter_to_sound:
+            raise ValueError("phones need --letter-to-sound FILE; asr train-letter-to-sound makes one")
+        network = LetterToSound.load(letter_to_sound, PHONES)
+        return PhoneUnits(cmudict(), network)
+    if kind is UnitKind.pieces:
+        if not pieces:
+            raise ValueError("pieces need --pieces FILE; sentencepiece's spm_train makes one")
+        return PieceUnits(pieces)
+    return CharacterUnits()
+
+
+def bar(cuts: Sequence["Cut"], description: str) -> Iterable["Cut"]:
+    """The same, with a progress bar on standard error where that is a terminal."""
+    console = Console(stderr=True)
+    return track(cuts, description, console=console, transient=True, disable=not console.is_terminal)
+
+
+if __name__ == "__main__":
+    app()

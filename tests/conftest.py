@@ -1,0 +1,55 @@
+"""Real recordings, and a bundle small enough to be made for every run of the tests."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def recordings() -> dict[Path, str]:
+    """Three recordings of LibriSpeech and what is said in them."""
+    lines = (DATA / "librispeech.trans.txt").read_text().splitlines()
+    return {DATA / f"{name}.flac": text for name, text in (line.split(maxsplit=1) for line in lines)}
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of characters and thirty words: all its parts are real, but its weights are random."""
+    import torch
+    from safetensors.torch import save_file
+
+    from asr.acoustic import AcousticConfig, AcousticModel
+    from asr.decoder.beam import BeamConfig, Weights
+    from asr.units import CharacterUnits
+    from lm.bundle import quantized, write_bundle
+    from lm.lstm import LstmConfig, WordLstm
+    from lm.vocabulary import SPECIAL_WORDS, Vocabulary
+
+    torch.manual_seed(1)
+    made = tmp_path_factory.mktemp("made")
+    unigrams = (DATA / "tiny.arpa").read_text().split("\\1-grams:\n")[1].split("\n\n")[0]
+    words = [line.split("\t")[1] for line in unigrams.splitlines()]
+    vocabulary = Vocabulary(word for word in words if word not in SPECIAL_WORDS)
+    vocabulary.save(made / "vocabulary.txt")
+    acoustic = AcousticModel(AcousticConfig(len(CharacterUnits().symbols), hidden=16, layers=1, channels=4))
+    acoustic.output.weight.data *= 3  # so that units differ by more than rounding
+    lstm = WordLstm(LstmConfig(len(vocabulary), hidden=16, cutoffs=(8, 20), shrink=2))
+    for name, network in (("acoustic", acoustic), ("lstm", lstm)):
+        weights = {name: weight for name, weight in network.state_dict().items() if not name.startswith("front_end.")}
+        save_file(quantized(weights), made / f"{name}.safetensors")
+    config = {
+        "units": "characters",
+        "acoustic": asdict(acoustic.config),
+        "lstm": asdict(lstm.config),
+        "mixture": {"ngram_weight": 0.5},
+        "decoder": {
+            "beam": asdict(BeamConfig(size=200, nbest=20)),
+            "first_pass": asdict(Weights(ngram=0.5, lstm=0.0, word=4.0)),
+            "second_pass": asdict(Weights(ngram=0.3, lstm=0.4, word=4.0)),
+        },
+    }
+    files = {path.name: path for path in made.iterdir()} | {"ngram.bin": DATA / "tiny.bin"}
+    return write_bundle(tmp_path_factory.mktemp("tiny"), config, files).folder

@@ -1,0 +1,177 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from lm.cli import Model, app
+from lm.kenlm_trie import read_trie
+from lm.ngram import NgramModel
+from lm.query import MODELS, Models, next_words, perplexity, score_sentences, word_probability
+from lm.vocabulary import Vocabulary
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def run(*arguments: object, stdin: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+
+
+def parsed(result: Result) -> Any:
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_names_of_models_are_the_librarys() -> None:
+    assert tuple(Model) == MODELS
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_next_words(bundle: Path, models: Models, name: str) -> None:
+    result = run("next", "The nice", "--model", name, "--top", 4, "--json", "--bundle", bundle)
+    assert result.stderr == ""
+    answer = parsed(result)
+    assert (answer["history"], answer["model"]) == ("THE NICE", name)
+    assert answer["total"] == pytest.approx(1, abs=1e-5)
+    words = next_words(models[name], ["THE", "NICE"], top=4)
+    assert answer["words"] == [{"word": word, "probability": probability} for word, probability in words]
+
+
+def test_next_words_by_default_are_ten_of_the_mixture(bundle: Path, models: Models) -> None:
+    words = next_words(models["mixture"], ["THE", "NICE"], top=10)
+    lines = run("next", "the nice", "--bundle", bundle).stdout.splitlines()
+    assert [line.split()[1] for line in lines] == [word for word, _ in words]
+    assert [float(line.split()[0]) for line in lines] == pytest.approx([p for _, p in words], rel=1e-3)
+
+
+def test_one_word_by_all_models_or_one(bundle: Path, models: Models) -> None:
+    answers = parsed(run("next", "the nice", "--word", "beach", "--json", "--bundle", bundle))
+    assert [answer["model"] for answer in answers] == list(MODELS)
+    for answer in answers:
+        probability = word_probability(models[answer["model"]], ["THE", "NICE"], "BEACH")
+        assert answer["words"] == [{"word": "BEACH", "probability": probability}]
+        assert answer["total"] == pytest.approx(1, abs=1e-5)
+    one = run("next", "the nice", "--word", "beach", "--model", "lstm", "--json", "--bundle", bundle)
+    assert parsed(one) == answers[1]
+    lines = run("next", "the nice", "--word", "beach", "--bundle", bundle).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(MODELS)
+    assert {line.split()[2] for line in lines} == {"BEACH"}
+
+
+def test_special_words_can_be_asked_for(bundle: Path) -> None:
+    end, start = (
+        parsed(run("next", "", "--word", word, "--model", "ngram", "--json", "--bundle", bundle))
+        for word in ("</s>", "<s>")
+    )
+    assert end["words"][0]["probability"] > 0
+    assert start["words"][0]["probability"] == 0
+
+
+def test_unknown_words_are_named_on_stderr(bundle: Path) -> None:
+    result = run("next", "the nowhere man", "--word", "nothing", "--model", "lstm", "--json", "--bundle", bundle)
+    assert parsed(result)["words"][0]["word"] == "<unk>"
+    assert result.stderr.splitlines() == [
+        "not in the vocabulary, taken as <unk>: NOWHERE",
+        "not in the vocabulary, taken as <unk>: NOTHING",
+    ]
+
+
+def test_score(bundle: Path, models: Models) -> None:
+    result = run("score", "Wreck a nice beach.", "", "the nowhere man", "--model", "lstm", "--json", "--bundle", bundle)
+    sentences = [["WRECK", "A", "NICE", "BEACH"], [], ["THE", "NOWHERE", "MAN"]]
+    for found, score in zip(parsed(result), score_sentences(models["lstm"], sentences), strict=True):
+        assert found["text"] == " ".join(score.words[:-1])
+        assert found["model"] == "lstm"
+        assert found["log_probability"] == pytest.approx(score.log_prob, abs=1e-4)
+        assert found["log10_probability"] == pytest.approx(found["log_probability"] / math.log(10))
+        assert found["perplexity"] == pytest.approx(score.perplexity, rel=1e-4)
+        assert found["oov"] == int("NOWHERE" in found["text"])
+        assert [(word["word"], word["oov"]) for word in found["words"]] == [
+            (word, word == "NOWHERE") for word in score.words
+        ]
+        assert sum(word["log_probability"] for word in found["words"]) == pytest.approx(found["log_probability"])
+
+
+def test_score_reads_sentences_from_stdin(bundle: Path) -> None:
+    by_argument = run("score", "the nowhere man", "speech", "--bundle", bundle)
+    from_stdin = run("score", "-", "--bundle", bundle, stdin="the nowhere man\nspeech\n")
+    assert from_stdin.exit_code == 0
+    assert from_stdin.stdout == by_argument.stdout
+    assert "NOWHERE  (not in the vocabulary)" in from_stdin.stdout
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_perplexity(bundle: Path, models: Models, name: str, tmp_path: Path) -> None:
+    text = "The nice beach.\n\nThe nowhere man will sing!\n"
+    (tmp_path / "text.txt").write_text(text)
+    answer = parsed(run("perplexity", tmp_path / "text.txt", "--model", name, "--json", "--bundle", bundle))
+    expected = perplexity(models[name], text.splitlines())
+    assert answer == {"model": name, **vars(expected)}
+    assert (answer["sentences"], answer["tokens"], answer["oov"]) == (2, 10, 1)
+    from_stdin = run("perplexity", "-", "--model", name, "--json", "--bundle", bundle, stdin=text)
+    assert parsed(from_stdin) == answer
+
+
+def test_errors_are_one_line_without_output(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "latin.txt").write_bytes("café\n".encode("latin-1"))
+    (tmp_path / "blank.txt").write_text("\n***\n")
+    (tmp_path / "cut.gz").write_bytes(b"\x1f\x8b\x08\x00")
+    (tmp_path / "bad.toml").write_text("speed = 3\n")
+    for arguments, problem in (
+        (["next", "the", "--bundle", tmp_path], "no model there"),
+        (["next", "the", "--word", "two words", "--bundle", bundle], "want one word"),
+        (["next", "the", "--word", "...", "--bundle", bundle], "want one word"),
+        (["perplexity", tmp_path / "none.txt", "--bundle", bundle], "none.txt"),
+        (["perplexity", tmp_path, "--bundle", bundle], "directory"),
+        (["perplexity", tmp_path / "latin.txt", "--bundle", bundle], "latin.txt: not UTF-8 text"),
+        (["perplexity", tmp_path / "blank.txt", "--bundle", bundle], "blank.txt: the text has no words"),
+        (["perplexity", tmp_path / "cut.gz", "--bundle", bundle], "cut.gz: not a whole compressed file"),
+        (["prepare-text", tmp_path / "none", "--output", tmp_path / "out"], "none"),
+        (["build-vocabulary", tmp_path / "latin.txt", "--output", tmp_path / "out"], "latin.txt: not UTF-8 text"),
+        (["build-ngram", "x", "--vocabulary", "y", "--output", "z", "--prune", "0 x"], "--prune 0 x"),
+        (["build-ngram", "x", "--vocabulary", "y", "--output", "z"], "x: no such file"),
+        (["train", tmp_path / "bad.toml", "--output", tmp_path], "no such setting: speed"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("error: ")
+        assert problem in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_from_a_book_to_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book, text, words = tmp_path / "book.txt", tmp_path / "text.txt", tmp_path / "words.txt"
+    book.write_text("The beach was nice. The sea was wild, but the beach was nice!\n\n" * 30)
+    result = run("prepare-text", book, "--output", text)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.splitlines()[0] == f"{text}: 1 books, 60 sentences, 390 words"
+    assert text.read_text().startswith("THE BEACH WAS NICE\nTHE SEA WAS WILD BUT THE BEACH WAS NICE\n")
+
+    result = run("build-vocabulary", text, "--output", words, "--size", 4)
+    assert result.exit_code == 0, result.stderr
+    assert list(Vocabulary.load(words))[3:] == ["THE", "WAS", "BEACH", "NICE"]
+    assert result.stderr == f"{words}: 4 words, 76.92% of the text's\n"
+
+    if (REPOSITORY / "build/kenlm/bin/lmplz").is_file():
+        monkeypatch.chdir(REPOSITORY)
+        ngram = tmp_path / "ngram.bin"
+        arguments = ["--vocabulary", words, "--output", ngram, "--order", 3, "--memory", "50M"]
+        result = run("build-ngram", text, *arguments)
+        assert result.exit_code == 0, result.stderr
+        assert NgramModel(ngram, Vocabulary.load(words)).order == 3
+        assert read_trie(ngram, Vocabulary.load(words)).order == 3
+        assert "3-grams: " in result.stderr
+
+    settings = tmp_path / "lstm.toml"
+    settings.write_text(
+        f"text = '{text}'\ndev = '{text}'\nvocabulary = '{words}'\n"
+        "max_steps = 2\nrows = 4\nwords = 8\nprecision = '32-true'\n[model]\nhidden = 8\ncutoffs = [4]\n"
+    )
+    result = run("train", settings, "--output", tmp_path / "lstm")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{tmp_path}/lstm/best.ckpt\n"
