@@ -3,19 +3,28 @@
 Frequent words have long embeddings, rare ones short; the output layer shares the weights of the input layer (Press and
 Wolf 2017; Baevski and Auli 2019). The sentence end `</s>` also starts the next sentence, so that a document is one
 sequence; `<s>` has no probability.
+
+Regularised as AWD-LSTM (Merity, Keskar and Socher 2018): dropout masks that stay the same along a sequence (Gal and
+Ghahramani 2016), whole words dropped, recurrent weights dropped. Plain RNN and GRU cells are there to compare with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from lm.bundle import Bundle, dequantized
 from lm.vocabulary import END, START, Vocabulary
+
+CELLS: dict[str, Any] = {"lstm": (nn.LSTM, torch.lstm), "gru": (nn.GRU, torch.gru), "rnn": (nn.RNN, torch.rnn_tanh)}
+
+# What a network remembers of the words so far, each [layers, batch, hidden]: (h, c) of LSTM cells, (h,) of the others.
+Memory = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -25,21 +34,26 @@ class LstmConfig:
     vocabulary: int  # words, the special ones included
     hidden: int = 512  # cells, and length of the embeddings of the most frequent words
     layers: int = 1
+    cell: str = "lstm"  # or "gru", or "rnn": Elman's, with tanh
     cutoffs: tuple[int, ...] = (4000, 20000)  # the word ids at which embeddings shrink by `shrink`
     shrink: int = 4
-    dropout: float = 0.1
+    dropout: float = 0.1  # of embeddings and of each layer's outputs, the same ones all along a sequence
+    word_dropout: float = 0.0  # of whole words' embeddings
+    weight_drop: float = 0.0  # of the recurrent weights
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise ValueError(f"no cell {self.cell!r}; there are {', '.join(CELLS)}")
 
 
 class WordLstm(nn.Module):
-    """Embeddings, LSTM layers, adaptive softmax. Word ids must be in the order of falling frequency."""
+    """Embeddings, recurrent layers, adaptive softmax. Word ids must be in the order of falling frequency."""
 
     def __init__(self, config: LstmConfig) -> None:
         super().__init__()
         self.config = config
-        self.lstm = nn.LSTM(
-            config.hidden, config.hidden, config.layers, dropout=config.dropout if config.layers > 1 else 0.0
-        )
-        self.dropout = nn.Dropout(config.dropout)
+        layer, self._run = CELLS[config.cell]
+        self.layers = nn.ModuleList(layer(config.hidden, config.hidden) for _ in range(config.layers))
         cutoffs = [cutoff for cutoff in config.cutoffs if cutoff < config.vocabulary]
         if not cutoffs:
             raise ValueError(f"a vocabulary of {config.vocabulary} words needs a cutoff below that: {config.cutoffs}")
@@ -53,33 +67,77 @@ class WordLstm(nn.Module):
         flat = words.flatten()
         first = self.softmax.cutoffs[0]
         embedded = nn.functional.embedding(flat.clamp(max=first - 1), self.softmax.head.weight)
-        for tail, low, high in zip(self.softmax.tail, self.softmax.cutoffs, self.softmax.cutoffs[1:], strict=False):
+        for tail, low, high in self._tails():
             rows = ((flat >= low) & (flat < high)).nonzero().squeeze(1)
             shortening, short = tail.get_parameter("0.weight"), tail.get_parameter("1.weight")
             rare = nn.functional.embedding(flat[rows] - low, short) @ shortening
             embedded = embedded.index_copy(0, rows, rare.to(embedded.dtype))
         return embedded.view(*words.shape, -1)
 
-    def forward(self, words: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """words [T, B], state (h, c) each [layers, B, hidden] -> top outputs [T, B, hidden], state."""
-        output, state = self.lstm(self.dropout(self.embed(words)), state)
-        return self.dropout(output), state
+    def forward(self, words: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """words [T, B], memory -> top outputs [T, B, hidden], memory."""
+        config = self.config
+        output = self._drop(self.embed(words), (*words.shape, 1), config.word_dropout)
+        output = self._drop(output, (1, *output.shape[1:]), config.dropout)
+        after = []
+        for layer, before in zip(self.layers, zip(*memory, strict=True), strict=True):
+            weights: dict[str, Tensor] = dict(layer.named_parameters())
+            recurrent = weights["weight_hh_l0"]
+            weights["weight_hh_l0"] = nn.functional.dropout(recurrent, config.weight_drop, self.training)
+            before = tuple(tensor[None] for tensor in before)
+            state = before if config.cell == "lstm" else before[0]
+            # What layer(output, state) would call, but with these weights.
+            output, *state = self._run(output, state, list(weights.values()), True, 1, 0.0, self.training, False, False)
+            after.append(state)
+            output = self._drop(output, (1, *output.shape[1:]), config.dropout)
+        return output, tuple(torch.cat(parts) for parts in zip(*after, strict=True))
 
-    def zero_state(self, batch: int) -> tuple[Tensor, Tensor]:
-        """The state before anything was read, (h, c) each [layers, batch, hidden]."""
+    def _drop(self, values: Tensor, mask: Sequence[int], share: float) -> Tensor:
+        """Dropout with one mask of the given shape, broadcast over the values."""
+        if not self.training or share == 0:
+            return values
+        return values * nn.functional.dropout(values.new_ones(mask), share)
+
+    def log_probs(self, top: Tensor, words: Tensor) -> Tensor:
+        """log P of words [N] after top outputs [N, hidden] -> [N]."""
+        head = self._head(top)
+        result = head.gather(1, words.clamp(max=head.shape[1] - 1)[:, None]).squeeze(1)
+        for k, (tail, low, high) in enumerate(self._tails()):
+            rows = ((words >= low) & (words < high)).nonzero().squeeze(1)
+            within = tail(top[rows]).log_softmax(1).gather(1, (words[rows] - low)[:, None]).squeeze(1)
+            result[rows] = head[rows, self.softmax.cutoffs[0] + k] + within
+        return result
+
+    def distributions(self, top: Tensor) -> Tensor:
+        """log P of all words after top outputs [N, hidden] -> [N, vocabulary]."""
+        head, first = self._head(top), self.softmax.cutoffs[0]
+        tails = [tail(top).log_softmax(1) + head[:, first + k, None] for k, (tail, _, _) in enumerate(self._tails())]
+        return torch.cat([head[:, :first], *tails], dim=1)
+
+    def _head(self, top: Tensor) -> Tensor:
+        """log P of the frequent words and of each tail. `<s>` never follows; no weight could say so exactly."""
+        return self.softmax.head(top).index_fill(1, torch.tensor(START), -torch.inf).log_softmax(1)
+
+    def _tails(self) -> Iterator[tuple[nn.Module, int, int]]:
+        """Each tail of rare words, its first id and the one after its last."""
+        return zip(self.softmax.tail, self.softmax.cutoffs, self.softmax.cutoffs[1:], strict=False)
+
+    def empty_memory(self, batch: int) -> Memory:
+        """The memory before anything was read."""
         zeros = self.softmax.head.weight.new_zeros(self.config.layers, batch, self.config.hidden)
-        return zeros, zeros.clone()
+        return (zeros, zeros.clone()) if self.config.cell == "lstm" else (zeros,)
 
 
-class LstmState(NamedTuple):
-    """The LSTM's cells after some words, each [layers, hidden]."""
-
-    h: Tensor
-    c: Tensor
+ROWS = 64  # sequences read side by side
+STEPS = 256  # words read at once; longer sequences in several pieces
+LstmState = tuple[Tensor, ...]  # a Memory of one sequence, each [layers, hidden]
 
 
 class LstmModel:
-    """A trained WordLstm as a LanguageModel (see lm.model); states are LstmState."""
+    """A trained WordLstm as a LanguageModel (see lm.model).
+
+    After `</s>` it goes on remembering: the state at the start of a sentence depends on the sentences before it.
+    """
 
     def __init__(self, network: WordLstm, vocabulary: Vocabulary) -> None:
         if network.config.vocabulary != len(vocabulary):
@@ -92,31 +150,40 @@ class LstmModel:
 
     @torch.inference_mode()
     def initial(self) -> LstmState:
-        h, c = self.network.zero_state(1)
-        _, (h, c) = self.network(torch.tensor([[END]]), (h, c))
-        return LstmState(h[:, 0], c[:, 0])
+        _, memory = self.network(torch.tensor([[END]]), self.network.empty_memory(1))
+        return tuple(part[:, 0] for part in memory)
 
     @torch.inference_mode()
     def score(self, states: Sequence[LstmState], words: Sequence[int]) -> tuple[np.ndarray, list[LstmState]]:
         ids = torch.tensor(words)
-        h = torch.stack([state.h for state in states], dim=1)
-        c = torch.stack([state.c for state in states], dim=1)
-        log_probs = self._allowed(self.network.softmax(h[-1], ids).output, h[-1])
-        log_probs[ids == START] = -torch.inf
-        _, (h, c) = self.network(ids[None], (h, c))
-        return log_probs.numpy(), [LstmState(h[:, row], c[:, row]) for row in range(len(states))]
+        memory = tuple(torch.stack(parts, dim=1) for parts in zip(*states, strict=True))
+        log_probs = self.network.log_probs(memory[0][-1], ids)
+        _, memory = self.network(ids[None], memory)
+        return log_probs.numpy(), list(zip(*(part.unbind(1) for part in memory), strict=True))
 
     @torch.inference_mode()
     def next_words(self, state: LstmState) -> np.ndarray:
-        log_probs = self._allowed(self.network.softmax.log_prob(state.h[-1:])[0].double(), state.h[-1:])
-        log_probs[START] = -torch.inf
-        result: np.ndarray = log_probs.numpy()
+        result: np.ndarray = self.network.distributions(state[0][-1:])[0].double().numpy()
         return result
 
-    def _allowed(self, log_probs: Tensor, top: Tensor) -> Tensor:
-        """Without the probability of `<s>`, which was never seen in training but isn't quite 0 in a softmax."""
-        start = self.network.softmax.head(top).log_softmax(-1)[:, START]
-        return log_probs - torch.log1p(-start.exp())
+    @torch.inference_mode()
+    def log_probs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        result = [np.empty(len(sequence), np.float32) for sequence in sequences]
+        long_first = sorted(range(len(sequences)), key=lambda i: -len(sequences[i]))
+        for first in range(0, len(sequences), ROWS):
+            rows = long_first[first : first + ROWS]
+            lengths = torch.tensor([len(sequences[i]) for i in rows])
+            read = pad_sequence([torch.tensor([END, *sequences[i]]) for i in rows], padding_value=END)
+            memory = self.network.empty_memory(len(rows))
+            for start in range(0, len(read) - 1, STEPS):
+                piece = read[start : start + STEPS + 1]
+                top, memory = self.network(piece[:-1], memory)
+                there = torch.arange(start, start + len(top))[:, None] < lengths
+                scores = piece[1:].new_zeros(there.shape, dtype=torch.float32)
+                scores[there] = self.network.log_probs(top[there], piece[1:][there])
+                for i, column, here in zip(rows, scores.T, there.T, strict=True):
+                    result[i][start : start + len(top)] = column[here].numpy()
+        return result
 
 
 def load_lstm(bundle: Bundle) -> WordLstm:

@@ -37,6 +37,10 @@ class Mixture(Generic[First, Second]):
     def next_words(self, state: tuple[First, Second]) -> np.ndarray:
         return self._mixed(self._first.next_words(state[0]), self._second.next_words(state[1]))
 
+    def log_probs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        first, second = self._first.log_probs(sequences), self._second.log_probs(sequences)
+        return [self._mixed(one, other) for one, other in zip(first, second, strict=True)]
+
     def _mixed(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         mixed: np.ndarray = np.logaddexp(np.log(self.weight) + first, np.log(1 - self.weight) + second)
         return mixed

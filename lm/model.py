@@ -13,7 +13,8 @@ State = TypeVar("State")
 class LanguageModel(Protocol[State]):
     """A word model over a closed vocabulary; every other word is `<unk>`.
 
-    A state stands for the words so far, from the sentence start on. States are values: scoring leaves them as they are.
+    A state stands for the words so far. `</s>` both ends a sentence and starts the next, whose beginning may depend on
+    what was before, or not: an n-gram forgets. States are values: scoring leaves them as they are.
     """
 
     vocabulary: Vocabulary
@@ -26,3 +27,9 @@ class LanguageModel(Protocol[State]):
 
     def next_words(self, state: State) -> np.ndarray:
         """log P(word | state) of the whole vocabulary, float64 [V]; `<s>`, which never follows, has -inf."""
+
+    def log_probs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """log P of each word of each sequence after the words before it, float32 [words]; faster than `score`.
+
+        Each sequence starts anew at `initial`; it may hold several sentences, each closed by `</s>`.
+        """

@@ -15,7 +15,7 @@ import kenlm
 import numpy as np
 
 from lm.prune import prune_ngram
-from lm.vocabulary import START, Vocabulary
+from lm.vocabulary import END, START, Vocabulary
 
 LN10 = log(10)  # KenLM and ARPA files have logarithms to base 10
 
@@ -54,7 +54,26 @@ class NgramModel:
             log_probs[i] = LN10 * self._model.BaseScore(state, self._words[word], following[i])
             if self._unknown[word]:
                 log_probs[i] += self._unknown_share
+            if word == END:
+                self._model.BeginSentenceWrite(following[i])
         return log_probs, following
+
+    def log_probs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Log-probabilities float32 of each word of each sequence, which starts anew after each `</s>`."""
+        begin, score, words = self._model.BeginSentenceWrite, self._model.BaseScore, self._words
+        before, after = kenlm.State(), kenlm.State()
+        result = []
+        for sequence in sequences:
+            begin(before)
+            scores = []
+            for word in sequence:
+                scores.append(score(before, words[word], after))
+                before, after = after, before
+                if word == END:
+                    begin(before)
+            shares = self._unknown_share * self._unknown[np.asarray(sequence, np.intp)]
+            result.append((LN10 * np.array(scores) + shares).astype(np.float32))
+        return result
 
     def next_words(self, state: kenlm.State) -> np.ndarray:
         """Log-probabilities [V] float64 of every word after the state; `<s>` has −inf, the rest sum to 1.

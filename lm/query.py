@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,8 +29,7 @@ from lm.text import normalize
 from lm.vocabulary import END, SPECIAL_WORDS, UNKNOWN, Vocabulary
 
 MODELS = ("ngram", "lstm", "mixture")
-BLOCK = 256  # sentences sorted by length together
-ROWS = 64  # of them scored side by side
+BLOCK = 256  # sentences given to a model at once
 
 Item = TypeVar("Item")
 
@@ -97,13 +96,13 @@ class SentenceScore:
     """log P of each word of a sentence after the words before it; the last one is `</s>`."""
 
     words: list[str]
-    log_probs: np.ndarray  # float64 [words]
+    log_probs: np.ndarray  # [words]
     oov: np.ndarray  # bool [words]: outside the vocabulary, so that the score is that of `<unk>`
 
     @property
     def log_prob(self) -> float:
         """log P(sentence)"""
-        return float(self.log_probs.sum())
+        return float(self.log_probs.sum(dtype=np.float64))
 
     @property
     def perplexity(self) -> float:
@@ -115,24 +114,18 @@ def score_sentences(model: LanguageModel[Any], sentences: Iterable[Sequence[str]
     remaining = iter(sentences)
     while block := list(islice(remaining, BLOCK)):
         ids = [[*model.vocabulary.encode(words), END] for words in block]
-        for words, sentence, log_probs in zip(block, ids, _log_probs(model, ids), strict=True):
+        for words, sentence, log_probs in zip(block, ids, model.log_probs(ids), strict=True):
             yield SentenceScore([*words, SPECIAL_WORDS[END]], log_probs, np.array(sentence) == UNKNOWN)
 
 
-def _log_probs(model: LanguageModel[Any], sentences: list[list[int]]) -> list[np.ndarray]:
-    """log P of each word of sentences given as ids."""
-    result = [np.empty(len(sentence)) for sentence in sentences]
-    long_first = sorted(range(len(sentences)), key=lambda i: -len(sentences[i]))
-    start = model.initial()
-    for first in range(0, len(sentences), ROWS):
-        rows = long_first[first : first + ROWS]
-        states = [start] * len(rows)
-        for position in range(len(sentences[rows[0]])):
-            rows = [i for i in rows if position < len(sentences[i])]  # the shorter ones end sooner and stand last
-            log_probs, states = model.score(states[: len(rows)], [sentences[i][position] for i in rows])
-            for i, log_prob in zip(rows, log_probs, strict=True):
-                result[i][position] = log_prob
-    return result
+def score_document(model: LanguageModel[Any], sentences: Iterable[Sequence[str]]) -> Iterator[SentenceScore]:
+    """The scores of the normalised sentences of one text, each after all that stood before it."""
+    texts = list(sentences)
+    ids = [[*model.vocabulary.encode(words), END] for words in texts]
+    log_probs = model.log_probs([list(chain.from_iterable(ids))])[0]
+    ends = np.cumsum([len(sentence) for sentence in ids])[:-1]
+    for words, sentence, scores in zip(texts, ids, np.split(log_probs, ends), strict=True):
+        yield SentenceScore([*words, SPECIAL_WORDS[END]], scores, np.array(sentence) == UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -146,19 +139,21 @@ class Perplexity:
     perplexity_without_oov: float  # of the known tokens alone; unknown words are still read
 
 
-def perplexity(model: LanguageModel[Any], lines: Sequence[str]) -> Perplexity:
+def perplexity(model: LanguageModel[Any], lines: Sequence[str], document: bool = False) -> Perplexity:
     """The perplexity of a model on a text, one sentence a line, not yet normalised; lines without words are skipped.
 
-    Errors: ValueError for a text without words.
+    document: the lines are one text, and a model that can remembers what was before a sentence. Errors: ValueError
+    for a text without words.
     """
     sentences, tokens, oov, log_prob, known_log_prob = 0, 0, 0, 0.0, 0.0
     normalized = (words for line in lines if (words := normalize(line)))
-    for score in progress_bar(score_sentences(model, normalized), "perplexity", len(lines)):
+    scores = score_document(model, normalized) if document else score_sentences(model, normalized)
+    for score in progress_bar(scores, "perplexity", len(lines)):
         sentences += 1
         tokens += len(score.words)
         oov += int(score.oov.sum())
         log_prob += score.log_prob
-        known_log_prob += float(score.log_probs[~score.oov].sum())
+        known_log_prob += float(score.log_probs[~score.oov].sum(dtype=np.float64))
     if not sentences:
         raise ValueError("the text has no words")
     return Perplexity(sentences, tokens, oov, math.exp(-log_prob / tokens), math.exp(-known_log_prob / (tokens - oov)))

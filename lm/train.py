@@ -14,7 +14,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from lm.engine import Budget, Training, fit, read_settings
-from lm.lstm import LstmConfig, WordLstm
+from lm.lstm import LstmConfig, Memory, WordLstm
 from lm.text import open_text
 from lm.vocabulary import END, Vocabulary
 
@@ -99,19 +99,26 @@ class LstmTraining(Training):
     def __init__(self, config: LstmTrainConfig, vocabulary: int) -> None:
         super().__init__(config)
         self.model = WordLstm(LstmConfig(vocabulary=vocabulary, **config.model))
-        self._carried: dict[str, tuple[Tensor, Tensor]] = {}
+        self._carried: dict[str, Memory] = {}
         self._dev = torch.zeros(2)
+        self._words = 0  # read since the last validation
+        self._seconds = 0.0  # spent until then
 
     def _loss(self, batch: tuple[Tensor, bool], which: str) -> Tensor:
         ids, beginning = batch
-        state = self.model.zero_state(ids.shape[1]) if beginning else self._carried[which]
-        output, (h, c) = self.model(ids[:-1], state)
-        self._carried[which] = (h.detach(), c.detach())
+        memory = self.model.empty_memory(ids.shape[1]) if beginning else self._carried[which]
+        output, memory = self.model(ids[:-1], memory)
+        self._carried[which] = tuple(part.detach() for part in memory)
         loss: Tensor = self.model.softmax(output.flatten(0, 1), ids[1:].flatten()).loss
         return loss
 
     def loss(self, batch: tuple[Tensor, bool]) -> Tensor:
         return self._loss(batch, "train")
+
+    def on_train_batch_end(self, outputs: Any, batch: tuple[Tensor, bool], batch_idx: int) -> None:
+        super().on_train_batch_end(outputs, batch, batch_idx)
+        self._words += batch[0][1:].numel()
+        self.log("train/words_per_second", self._words / (self.seconds - self._seconds))
 
     def validation_step(self, batch: tuple[Tensor, bool], batch_idx: int) -> None:
         self._dev += torch.tensor([float(self._loss(batch, "dev")), 1.0])
@@ -119,6 +126,7 @@ class LstmTraining(Training):
     def on_validation_epoch_end(self) -> None:
         self.log("dev/perplexity", math.exp(float(self._dev[0] / self._dev[1])), prog_bar=True)
         self._dev.zero_()
+        self._words, self._seconds = 0, self.seconds
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
@@ -126,6 +134,7 @@ class LstmTraining(Training):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
+        self._seconds = self.seconds
         self._carried = checkpoint["carried"]
 
 

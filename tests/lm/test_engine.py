@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,31 @@ def test_it_learns(config: LstmTrainConfig, tmp_path: Path, capfd: pytest.Captur
     network.load_state_dict(weights)
     model = LstmModel(network, Vocabulary.load(Path(config.vocabulary)))
     assert word_probability(model, ["A", "B", "C"], "D") > 0.8
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": {"cell": "gru"}},
+        {"model": {"cell": "rnn", "layers": 2}},
+        {"model": {"layers": 2, "dropout": 0.0, "word_dropout": 0.01, "weight_drop": 0.1}},
+        {"optimizer": "adam", "precision": "bf16-mixed"},
+        {"optimizer": "sgd", "learning_rate": 2.0},
+    ],
+    ids=str,
+)
+def test_cells_regularisation_and_optimizers_learn(
+    config: LstmTrainConfig, tmp_path: Path, capfd: pytest.CaptureFixture[str], change: dict[str, Any]
+) -> None:
+    model = {**config.model, **change.pop("model", {})}
+    train(replace(config, max_steps=150, validate_every=50, model=model, **change), tmp_path / "run")
+    assert perplexities(capfd.readouterr().err)[-1] < 1.5
+
+
+@pytest.mark.parametrize("change", [{"optimizer": "adagrad"}, {"model": {"cell": "transformer"}}], ids=str)
+def test_what_is_not_there_is_told(config: LstmTrainConfig, tmp_path: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="there are"):
+        train(replace(config, **change), tmp_path / "run")
 
 
 # After the first step, before and after a validation, at the end of an epoch, and in the next one.

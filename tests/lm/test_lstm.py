@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import torch
 
 from lm.bundle import open_bundle
-from lm.lstm import LstmModel, WordLstm, load_lstm
+from lm.lstm import CELLS, LstmConfig, LstmModel, WordLstm, load_lstm
 from lm.vocabulary import END, START, Vocabulary
 
 
@@ -18,7 +19,7 @@ def test_embeddings_are_the_rows_of_the_output_layer(network: WordLstm) -> None:
     torch.testing.assert_close(embedded[20:], second[1].weight @ second[0].weight)
     # Rarer words have shorter rows, and there is no other table of embeddings.
     assert (first[1].weight.shape[1], second[1].weight.shape[1]) == (8, 4)
-    assert {name.split(".")[0] for name, _ in network.named_parameters()} == {"lstm", "softmax"}
+    assert {name.split(".")[0] for name, _ in network.named_parameters()} == {"layers", "softmax"}
 
 
 def test_score_is_the_next_words_own(lstm: LstmModel) -> None:
@@ -36,13 +37,46 @@ def test_words_one_by_one_score_as_a_sequence(lstm: LstmModel) -> None:
     words = [5, 0, 33, 12, 7, 20, END]
     sequence = torch.tensor([END, *words])[:, None]
     with torch.no_grad():
-        output, _ = lstm.network(sequence[:-1], lstm.network.zero_state(1))
-        expected = lstm.network.softmax.log_prob(output[:, 0])
+        output, _ = lstm.network(sequence[:-1], lstm.network.empty_memory(1))
+        expected = lstm.network.softmax.log_prob(output[:, 0])  # torch's own
     expected -= torch.log1p(-expected[:, START].exp())[:, None]  # `<s>` never follows
     state = lstm.initial()
     for position, word in enumerate(words):
         scores, (state,) = lstm.score([state], [word])
         assert scores[0] == pytest.approx(float(expected[position, word]), abs=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_layer_computes_what_torchs_own_does(cell: str) -> None:
+    network = WordLstm(LstmConfig(30, hidden=8, layers=1, cell=cell, cutoffs=(10,))).eval()
+    words = torch.tensor([[3, 4], [29, 5], [6, 7]])
+    output, memory = network(words, network.empty_memory(2))
+    expected, last = network.layers[0](network.embed(words))
+    assert torch.equal(output, expected)
+    assert torch.equal(memory[0], last[0] if cell == "lstm" else last)
+
+
+def test_dropout_is_the_same_all_along_a_sequence() -> None:
+    torch.manual_seed(1)
+    network = WordLstm(LstmConfig(30, hidden=50, cutoffs=(10,), dropout=0.5))
+    output, _ = network(torch.full((6, 3), 5), network.empty_memory(3))
+    dropped = output == 0
+    assert (dropped == dropped[0]).all()
+    assert 0.3 < dropped.float().mean() < 0.7
+    assert not torch.equal(dropped[0, 0], dropped[0, 1])
+
+
+def test_weights_and_words_are_dropped_in_training_only() -> None:
+    torch.manual_seed(1)
+    words, config = torch.full((20, 1), 5), LstmConfig(30, hidden=50, cutoffs=(10,), dropout=0.0)
+    for settings in ({"weight_drop": 0.5}, {"word_dropout": 0.5}):
+        network = WordLstm(replace(config, **settings))
+        outputs = [network(words, network.empty_memory(1))[0] for _ in range(2)]
+        assert not torch.equal(*outputs)
+        network.eval()
+        outputs = [network(words, network.empty_memory(1))[0] for _ in range(2)]
+        assert torch.equal(*outputs)
 
 
 def test_a_sentence_start_never_follows(lstm: LstmModel) -> None:
@@ -53,11 +87,10 @@ def test_a_sentence_start_never_follows(lstm: LstmModel) -> None:
 
 def test_states_are_values(lstm: LstmModel) -> None:
     state = lstm.initial()
-    before = state.h.clone(), state.c.clone()
+    before = [part.clone() for part in state]
     first, _ = lstm.score([state, state], [5, 6])
     second, _ = lstm.score([state, state], [5, 6])
-    assert torch.equal(state.h, before[0])
-    assert torch.equal(state.c, before[1])
+    assert all(map(torch.equal, state, before))
     assert first.tolist() == second.tolist()
 
 

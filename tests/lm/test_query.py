@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lm import query
+from lm import lstm, query
 from lm.query import MODELS, Models, next_words, perplexity, score_sentences, word_probability
 
 TINY = Path(__file__).parents[1] / "data/tiny.bin"
@@ -52,7 +52,8 @@ def test_sentences_side_by_side_score_as_one_by_one(models: Models, name: str, m
     sentences = [chance.choices(list(models.vocabulary)[3:], k=chance.randrange(9)) for _ in range(25)]
     alone = [score for words in sentences for score in score_sentences(models[name], [words])]
     monkeypatch.setattr(query, "BLOCK", 10)
-    monkeypatch.setattr(query, "ROWS", 4)
+    monkeypatch.setattr(lstm, "ROWS", 4)
+    monkeypatch.setattr(lstm, "STEPS", 3)
     together = list(score_sentences(models[name], sentences))
     assert [score.words for score in together] == [[*words, "</s>"] for words in sentences]
     for one, other in zip(alone, together, strict=True):
