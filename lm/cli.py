@@ -6,7 +6,7 @@ import json
 import lzma
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
@@ -48,7 +48,12 @@ def next_(
     model: Annotated[
         Model | None, typer.Option(help="Which model.", show_default="mixture; with --word all three")
     ] = None,
-    top: Annotated[int, typer.Option(help="How many words to print.", min=1)] = 10,
+    top: Annotated[
+        int | None, typer.Option(help="How many words to print.", min=1, show_default="10, or --min-probability's")
+    ] = None,
+    min_probability: Annotated[
+        float | None, typer.Option(help="Print the words that are at least so probable.", min=0, max=1)
+    ] = None,
     as_json: JsonOption = False,
     bundle: BundleOption = None,
 ) -> None:
@@ -62,7 +67,7 @@ def next_(
 
         lm next "how to recognize" --word speech
 
-        lm next "how to recognize" --model lstm --top 3 --json
+        lm next "how to recognize" --model lstm --min-probability 0.01 --json
     """
     with one_line_errors():
         from lm.bundle import DEFAULT
@@ -76,7 +81,12 @@ def next_(
         answers: list[dict[str, Any]] = []
         for name in [model] if model else [Model.mixture] if asked is None else Model:
             ranked = next_words(models[name], history)
-            chosen = ranked[:top] if asked is None else [item for item in ranked if item[0] == asked]
+            if asked is not None:
+                chosen = [item for item in ranked if item[0] == asked]
+            elif min_probability is not None:
+                chosen = [item for item in ranked if item[1] >= min_probability][:top]
+            else:
+                chosen = ranked[: top or 10]
             answers.append(
                 {
                     "history": " ".join(history),
@@ -156,22 +166,127 @@ def score_table(score: "SentenceScore") -> str:
 
 
 @app.command()
+def compare(
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT TEXT...", help="Sentences.")],
+    model: ModelOption = Model.mixture,
+    as_json: JsonOption = False,
+    bundle: BundleOption = None,
+) -> None:
+    """Print sentences beside each other, word by word: which is likelier, and where it gains.
+
+    Figures are logarithms to base 10. Words that the vocabulary lacks are scored as `<unk>` and marked with *.
+
+    Examples:
+
+        lm compare "how to recognize speech" "how to wreck a nice beach"
+    """
+    with one_line_errors():
+        from lm.bundle import DEFAULT
+        from lm.query import open_models, score_sentences
+        from lm.text import normalize
+
+        if len(texts) < 2:
+            raise ValueError("compare needs two sentences or more")
+        scores = list(score_sentences(open_models(bundle or DEFAULT)[model], map(normalize, texts)))
+    if as_json:
+        print(json.dumps([score_object(item, model) for item in scores], indent=2))
+    else:
+        print(comparison(scores))
+
+
+def comparison(scores: "Sequence[SentenceScore]") -> str:
+    """The words of each sentence in a column of their own, their sums, and what these mean."""
+    columns = []
+    for score in scores:
+        log10s = [log_prob / math.log(10) for log_prob in score.log_probs]
+        words = [f"{word}{'*' if oov else ''}" for word, oov in zip(score.words, score.oov, strict=True)]
+        width = max(map(len, [*words, "perplexity"]))
+        cells = [f"{word:<{width}} {log10:8.3f}" for word, log10 in zip(words, log10s, strict=True)]
+        totals = [f"{'log10 P':<{width}} {sum(log10s):8.3f}", f"{'perplexity':<{width}} {score.perplexity:8.1f}"]
+        columns.append((cells, totals))
+    height = max(len(cells) for cells, _ in columns)
+    padded = [[*cells, *[" " * len(cells[0])] * (height - len(cells)), *totals] for cells, totals in columns]
+    rows = ["    ".join(row).rstrip() for row in zip(*padded, strict=True)]
+    first, second = sorted(scores, key=lambda score: -score.log_prob)[:2]
+    factor = math.exp(first.log_prob - second.log_prob)
+    likelier = " ".join(first.words[:-1])
+    return "\n".join(
+        [*rows[:height], "", *rows[height:], "", f"{likelier}: {factor:.3g} times as probable as the next"]
+    )
+
+
+@app.command()
+def generate(
+    text: Annotated[str, typer.Argument(help="How the sentences begin.")] = "",
+    sentences: Annotated[int, typer.Option(help="How many.", min=1)] = 1,
+    temperature: Annotated[float, typer.Option(help="Below 1 the probable words win more often, above 1 less.")] = 1.0,
+    top_k: Annotated[int | None, typer.Option(help="Of so many most probable words only.", show_default="all")] = None,
+    max_words: Annotated[int, typer.Option(help="Of a sentence.", min=1)] = 100,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same sentences.")] = 1,
+    model: ModelOption = Model.lstm,
+    bundle: BundleOption = None,
+) -> None:
+    """Write sentences as the model would, one a line.
+
+    Examples:
+
+        lm generate "it was a dark and" --sentences 3 --temperature 0.8
+    """
+    with one_line_errors():
+        import numpy as np
+
+        from lm.bundle import DEFAULT
+        from lm.generate import generate as draw
+        from lm.query import open_models
+        from lm.text import normalize
+
+        scorer = open_models(bundle or DEFAULT)[model]
+        history = normalize(text)
+        report_unknown(history, scorer.vocabulary)
+        rng = np.random.default_rng(seed)
+        for _ in range(sentences):
+            print(" ".join(history + draw(scorer, history, rng, temperature, top_k, max_words)), flush=True)
+
+
+@app.command()
+def interactive(model: ModelOption = Model.lstm, bundle: BundleOption = None) -> None:
+    """Type, and see the next words as you go; Enter scores the sentence."""
+    with one_line_errors():
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise ValueError("lm interactive needs a terminal; in scripts use lm next")
+        from lm.bundle import DEFAULT
+        from lm.interactive import run
+        from lm.query import open_models
+
+        run(open_models(bundle or DEFAULT)[model])
+
+
+@app.command()
 def perplexity(
     file: Annotated[Path, typer.Argument(help="A text, one sentence a line (also .gz, .xz); - for stdin.")],
     model: ModelOption = Model.mixture,
+    document: Annotated[
+        bool, typer.Option("--document", help="The lines are one text; the LSTM remembers the sentences before.")
+    ] = False,
+    cache: Annotated[
+        int, typer.Option(help="With --document: expect again the last so many words, by a neural cache.", min=0)
+    ] = 0,
     as_json: JsonOption = False,
     bundle: BundleOption = None,
 ) -> None:
     """Print the perplexity of a model on a text.
 
-    The text is normalised, lines without words are skipped. Each sentence begins anew; its end is a token, its
-    beginning isn't. With and without words that the vocabulary lacks (OOV): these are scored as `<unk>`, or left out.
+    The text is normalised, lines without words are skipped. Each sentence begins anew, but for --document; its end is
+    a token, its beginning isn't. With and without words that the vocabulary lacks (OOV): these are scored as `<unk>`,
+    or left out.
 
     Examples:
 
         lm perplexity heldout.txt
 
         lm perplexity heldout.txt --model ngram --json
+
+        lm perplexity novel.txt --document --cache 2000
     """
     with one_line_errors():
         from lm.bundle import DEFAULT
@@ -180,9 +295,11 @@ def perplexity(
 
         with open_lines(file) as lines:
             text = list(lines)
-        scorer = open_models(bundle or DEFAULT)[model]
+        if cache and not document:
+            raise ValueError("--cache remembers a document's words; give --document with it")
+        scorer = open_models(bundle or DEFAULT, cache)[model]
         try:
-            result = measure(scorer, text)
+            result = measure(scorer, text, document)
         except ValueError as error:
             raise ValueError(f"{file}: {error}") from None
     summary = {"model": model, **asdict(result)}

@@ -167,6 +167,15 @@ class LstmModel:
         return result
 
     @torch.inference_mode()
+    def outputs(self, sequence: Sequence[int]) -> Tensor:
+        """The top outputs [words, hidden] that foretell each word of a sequence."""
+        read, memory, pieces = torch.tensor([END, *sequence[:-1]])[:, None], self.network.empty_memory(1), []
+        for piece in read.split(STEPS):
+            top, memory = self.network(piece, memory)
+            pieces.append(top[:, 0])
+        return torch.cat(pieces)
+
+    @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
         result = [np.empty(len(sequence), np.float32) for sequence in sequences]
         long_first = sorted(range(len(sequences)), key=lambda i: -len(sequences[i]))

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import track
 
 from lm.bundle import DEFAULT, Bundle, open_bundle
+from lm.cache import NeuralCache
 from lm.lstm import LstmModel, load_lstm
 from lm.mixture import Mixture
 from lm.model import LanguageModel
@@ -37,8 +38,9 @@ Item = TypeVar("Item")
 class Models:
     """The language models of a bundle by their names in MODELS; each is read when it is first asked for."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, cache: int) -> None:
         self._bundle = bundle
+        self._cache = cache
 
     def __getitem__(self, name: str) -> LanguageModel[Any]:
         if name not in MODELS:
@@ -55,26 +57,36 @@ class Models:
         return NgramModel(self._bundle.file("ngram.bin"), self.vocabulary)
 
     @cached_property
-    def lstm(self) -> LstmModel:
-        return LstmModel(load_lstm(self._bundle), self.vocabulary)
+    def lstm(self) -> LstmModel | NeuralCache:
+        model = LstmModel(load_lstm(self._bundle), self.vocabulary)
+        return NeuralCache(model, self._cache) if self._cache else model
 
     @cached_property
     def mixture(self) -> Mixture:
         return Mixture(self.ngram, self.lstm, self._bundle.config["mixture"]["ngram_weight"])
 
 
-def open_models(folder: Path = DEFAULT) -> Models:
-    """The models of a bundle, by default of the one that ships. Raises BundleError where there is none."""
-    return Models(open_bundle(folder))
+def open_models(folder: Path = DEFAULT, cache: int = 0) -> Models:
+    """The models of a bundle, by default of the one that ships. Raises BundleError where there is none.
+
+    cache: how many words the LSTM's neural cache holds, for documents (see lm.cache); 0: none.
+    """
+    return Models(open_bundle(folder), cache)
 
 
-def next_words(model: LanguageModel[Any], history: Sequence[str], top: int | None = None) -> list[tuple[str, float]]:
+def next_words(
+    model: LanguageModel[Any], history: Sequence[str], top: int | None = None, prefix: str = ""
+) -> list[tuple[str, float]]:
     """The `top` most probable next words, the best first, and their probabilities; without `top` the whole vocabulary.
 
-    The history, normalised words, opens a sentence. Ties stand in order of the vocabulary.
+    The history, normalised words, opens a sentence. prefix: only words that begin so. Ties stand in order of the
+    vocabulary.
     """
     probabilities = _next_probabilities(model, history)
-    best = np.argsort(-probabilities, kind="stable")[:top].tolist()
+    best = np.argsort(-probabilities, kind="stable").tolist()
+    if prefix:
+        best = [i for i in best if model.vocabulary[i].startswith(prefix)]
+    best = best[:top]
     return [(model.vocabulary[i], p) for i, p in zip(best, probabilities[best].tolist(), strict=True)]
 
 

@@ -175,3 +175,53 @@ def test_from_a_book_to_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     result = run("train", settings, "--output", tmp_path / "lstm")
     assert result.exit_code == 0, result.stderr
     assert result.stdout == f"{tmp_path}/lstm/best.ckpt\n"
+
+
+def test_words_of_some_probability(bundle: Path, models: Models) -> None:
+    words = [word for word, probability in next_words(models["lstm"], ["THE"]) if probability >= 0.02]
+    answer = parsed(run("next", "the", "--model", "lstm", "--min-probability", 0.02, "--json", "--bundle", bundle))
+    assert [item["word"] for item in answer["words"]] == words
+    assert 1 < len(words) < len(models.vocabulary)
+
+
+def test_compare(bundle: Path, models: Models) -> None:
+    texts = "recognize speech", "wreck a nowhere beach"
+    scores = list(score_sentences(models["ngram"], [text.upper().split() for text in texts]))
+    result = run("compare", *texts, "--model", "ngram", "--bundle", bundle)
+    rows = result.stdout.splitlines()
+    assert [row.split()[0] for row in rows[:2]] == ["RECOGNIZE", "SPEECH"]
+    assert "NOWHERE*" in rows[2]
+    totals = rows[-4].split()
+    assert [float(totals[i]) for i in (2, 5)] == pytest.approx([s.log_prob / math.log(10) for s in scores], abs=1e-3)
+    likelier = max(scores, key=lambda score: score.log_prob)
+    assert rows[-1].startswith(f"{' '.join(likelier.words[:-1])}: ")
+    objects = parsed(run("compare", *texts, "--json", "--bundle", bundle))
+    assert [item["text"] for item in objects] == [text.upper() for text in texts]
+    assert run("compare", "one alone", "--bundle", bundle).exit_code == 1
+
+
+def test_generate(bundle: Path) -> None:
+    arguments = ("generate", "the nice", "--sentences", 3, "--max-words", 5, "--bundle", bundle)
+    lines = run(*arguments).stdout.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("THE NICE") and len(line.split()) <= 7 for line in lines)
+    assert run(*arguments).stdout.splitlines() == lines
+    assert run(*arguments, "--seed", 2).stdout.splitlines() != lines
+
+
+def test_perplexity_of_a_document(bundle: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("The nice beach.\nThe nice speech.\n" * 5)
+    figures = [
+        parsed(run("perplexity", text, "--model", "lstm", "--json", "--bundle", bundle, *options))["perplexity"]
+        for options in ([], ["--document"], ["--document", "--cache", 50])
+    ]
+    assert len(set(figures)) == 3
+    assert figures[2] < figures[0]
+    assert run("perplexity", text, "--cache", 50, "--bundle", bundle).exit_code == 1
+
+
+def test_interactive_needs_a_terminal(bundle: Path) -> None:
+    result = run("interactive", "--bundle", bundle)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "needs a terminal" in result.stderr

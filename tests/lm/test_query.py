@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from lm import lstm, query
 from lm.query import MODELS, Models, next_words, perplexity, score_sentences, word_probability
+from lm.text import normalize
+from lm.vocabulary import END
 
 TINY = Path(__file__).parents[1] / "data/tiny.bin"
 WORDS = st.sampled_from("THE NICE BEACH RECOGNIZE SPEECH WRECK A ZEBRA NOWHERE".split())
@@ -79,3 +81,20 @@ def test_perplexity_is_kenlms(models: Models) -> None:
 def test_no_perplexity_without_words(models: Models) -> None:
     with pytest.raises(ValueError, match="no words"):
         perplexity(models["ngram"], ["\n", "--\n"])
+
+
+def test_a_document_is_one_sequence(models: Models) -> None:
+    lines = ["The nice beach.", "Speech!", "A zebra"]
+    document = perplexity(models["lstm"], lines, document=True)
+    vocabulary = models.vocabulary
+    ids = [id for line in lines for id in [*vocabulary.encode(normalize(line)), END]]
+    assert document.perplexity == pytest.approx(math.exp(-models["lstm"].log_probs([ids])[0].mean()))
+    assert document.perplexity != pytest.approx(perplexity(models["lstm"], lines).perplexity, rel=1e-3)
+    # An n-gram knows nothing beyond its sentence.
+    ngram = models["ngram"]
+    assert perplexity(ngram, lines, document=True) == perplexity(ngram, lines)
+
+
+def test_only_words_that_begin_so(models: Models) -> None:
+    ranked = next_words(models["lstm"], ["THE"], prefix="S")
+    assert [word for word, _ in ranked] == [w for w, _ in next_words(models["lstm"], ["THE"]) if w.startswith("S")]
