@@ -238,9 +238,7 @@ def train_letter_to_sound(
 def export(
     output: Annotated[Path, typer.Argument(help="The model folder to write.")],
     acoustic: Annotated[Path, typer.Option(help="A checkpoint of asr train.")],
-    lstm: Annotated[Path, typer.Option(help="A checkpoint of lm train.")],
-    ngram: Annotated[Path, typer.Option(help="What lm build-ngram wrote.")],
-    vocabulary: Annotated[Path, typer.Option(help="The words of all models, one a line.")],
+    language_models: Annotated[Path, typer.Option(help="A folder that lm export wrote.")],
     letter_to_sound: Annotated[Path, typer.Option(help="What train-letter-to-sound wrote.")],
     model_card: Annotated[Path | None, typer.Option(help="Becomes MODEL_CARD.md.")] = None,
 ) -> None:
@@ -248,13 +246,13 @@ def export(
 
     Example:
 
-        asr export exp/model --acoustic exp/am/best.ckpt --lstm exp/lstm/best.ckpt --ngram exp/text/ngram.bin
-        --vocabulary exp/text/vocabulary.txt --letter-to-sound exp/letter_to_sound.safetensors
+        asr export exp/model --acoustic exp/am/best.ckpt --language-models exp/lm
+        --letter-to-sound exp/letter_to_sound.safetensors
     """
     with one_line_errors():
         from asr.export import export as run
 
-        run(output, acoustic, lstm, ngram, vocabulary, letter_to_sound, model_card)
+        run(output, acoustic, language_models, letter_to_sound, model_card)
 
 
 @app.command()

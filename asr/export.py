@@ -16,6 +16,7 @@ from lm.bundle import Bundle, open_bundle, quantized, write_bundle
 from lm.engine import read_checkpoint
 from lm.vocabulary import SPECIAL_WORDS, Vocabulary
 
+LANGUAGE_MODELS = ("vocabulary.txt", "ngram.bin", "lstm.safetensors")  # of the bundle that `lm export` writes
 # Where `asr tune` starts from.
 DECODER: dict[str, Any] = {
     "beam": asdict(BeamConfig()),
@@ -27,21 +28,17 @@ DECODER: dict[str, Any] = {
 def export(
     output: Path,
     acoustic: Path,
-    lstm: Path,
-    ngram: Path,
-    vocabulary: Path,
+    language_models: Path,
     letter_to_sound: Path,
     model_card: Path | None = None,
-    mixture_weight: float = 0.5,
 ) -> Bundle:
-    """Write a bundle of phones from the checkpoints of both trainings, a KenLM trie and a vocabulary.
+    """Write a bundle of phones from the checkpoint of an acoustic model and a bundle that `lm export` wrote.
 
     The lexicon holds CMUdict's pronunciations, and the letter-to-sound model's for the words that CMUdict lacks.
-    mixture_weight: of the n-gram, when next words are asked of both models.
     """
     sizes, acoustic_weights = read_checkpoint(acoustic)
-    lstm_sizes, lstm_weights = read_checkpoint(lstm)
-    words = [word for word in Vocabulary.load(vocabulary) if word not in SPECIAL_WORDS]
+    lm = open_bundle(language_models)
+    words = [word for word in Vocabulary.load(lm.file("vocabulary.txt")) if word not in SPECIAL_WORDS]
     known = cmudict()
     unknown = [word for word in words if word not in known]
     guessed = dict(zip(unknown, LetterToSound.load(letter_to_sound, PHONES).pronounce_all(unknown), strict=True))
@@ -52,17 +49,16 @@ def export(
         # The front end has no trained weights; its tables are computed anew wherever it is used.
         trained = {name: weight for name, weight in acoustic_weights.items() if not name.startswith("front_end.")}
         save_file(quantized(trained), made / "acoustic.safetensors")
-        save_file(quantized(lstm_weights), made / "lstm.safetensors")
         write_lexicon(made / "lexicon.txt", lexicon)
-        files = {path.name: path for path in made.iterdir()}
-        files |= {"ngram.bin": ngram, "vocabulary.txt": vocabulary, "letter_to_sound.safetensors": letter_to_sound}
+        files = {name: lm.file(name) for name in LANGUAGE_MODELS}
+        files |= {path.name: path for path in made.iterdir()} | {"letter_to_sound.safetensors": letter_to_sound}
         if model_card:
             files["MODEL_CARD.md"] = model_card
         config = {
             "units": "phones",
             "acoustic": sizes,
-            "lstm": lstm_sizes,
-            "mixture": {"ngram_weight": mixture_weight},
+            "lstm": lm.config["lstm"],
+            "mixture": lm.config["mixture"],
             "decoder": DECODER,
         }
         return write_bundle(output, config, files)

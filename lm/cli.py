@@ -450,6 +450,32 @@ def train(
     print(best)
 
 
+@app.command()
+def export(
+    output: Annotated[Path, typer.Argument(help="The model folder to write.")],
+    vocabulary: Annotated[Path, typer.Option(help="What lm build-vocabulary wrote.")],
+    lstm: Annotated[Path | None, typer.Option(help="A checkpoint of lm train.")] = None,
+    ngram: Annotated[Path | None, typer.Option(help="What lm build-ngram wrote.")] = None,
+    words: Annotated[
+        int | None, typer.Option(help="Keep so many words; the n-gram's must be these.", min=1, show_default="all")
+    ] = None,
+    mixture_weight: Annotated[float, typer.Option(help="Of the n-gram in their mixture; lm mix finds it.")] = 0.5,
+) -> None:
+    """Put trained models into a folder for --bundle; weights are packed to a quarter of their size.
+
+    Examples:
+
+        lm export exp/lm --vocabulary exp/text/vocabulary.txt --lstm exp/lstm/best.ckpt --ngram exp/text/ngram.bin
+    """
+    with one_line_errors():
+        from lm.export import export as run
+
+        for path in (lstm, ngram):
+            if path and not path.is_file():
+                raise FileNotFoundError(f"{path}: no such file")
+        run(output, vocabulary, lstm, ngram, words, mixture_weight)
+
+
 # --- What the commands share ------------------------------------------------------------------------------
 
 
