@@ -40,6 +40,11 @@ class NeuralCache:
         state = self._model.initial()
         return CacheState(state, state[0].new_empty(0, state[0].shape[-1]), torch.empty(0, dtype=torch.long))
 
+    def read(self, state: CacheState, words: Sequence[int]) -> CacheState:
+        for word in words:
+            _, (state,) = self.score([state], [word])
+        return state
+
     @torch.inference_mode()
     def score(self, states: Sequence[CacheState], words: Sequence[int]) -> tuple[np.ndarray, list[CacheState]]:
         log_probs, lstm_states = self._model.score([state.lstm for state in states], words)

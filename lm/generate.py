@@ -27,9 +27,7 @@ def generate(
         raise ValueError(f"temperature {temperature}: want a number above 0")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top-k {top_k}: want 1 or more")
-    state = model.initial()
-    for word in model.vocabulary.encode(history):
-        state = model.score([state], [word])[1][0]
+    state = model.read(model.initial(), model.vocabulary.encode(history))
     words: list[str] = []
     while len(words) < max_words:
         log_probs = model.next_words(state) / temperature
@@ -40,5 +38,5 @@ def generate(
         if word == END:
             break
         words.append(model.vocabulary[word])
-        state = model.score([state], [word])[1][0]
+        state = model.read(state, [word])
     return words

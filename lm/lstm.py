@@ -150,7 +150,14 @@ class LstmModel:
 
     @torch.inference_mode()
     def initial(self) -> LstmState:
-        _, memory = self.network(torch.tensor([[END]]), self.network.empty_memory(1))
+        return self.read(tuple(part[:, 0] for part in self.network.empty_memory(1)), [END])
+
+    @torch.inference_mode()
+    def read(self, state: LstmState, words: Sequence[int]) -> LstmState:
+        memory = tuple(part[:, None] for part in state)
+        for piece in torch.tensor(words, dtype=torch.long)[:, None].split(STEPS):
+            if len(piece):
+                _, memory = self.network(piece, memory)
         return tuple(part[:, 0] for part in memory)
 
     @torch.inference_mode()

@@ -27,6 +27,9 @@ class Mixture(Generic[First, Second]):
     def initial(self) -> tuple[First, Second]:
         return self._first.initial(), self._second.initial()
 
+    def read(self, state: tuple[First, Second], words: Sequence[int]) -> tuple[First, Second]:
+        return self._first.read(state[0], words), self._second.read(state[1], words)
+
     def score(
         self, states: Sequence[tuple[First, Second]], words: Sequence[int]
     ) -> tuple[np.ndarray, list[tuple[First, Second]]]:

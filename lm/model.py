@@ -22,6 +22,9 @@ class LanguageModel(Protocol[State]):
     def initial(self) -> State:
         """The state at the start of a sentence."""
 
+    def read(self, state: State, words: Sequence[int]) -> State:
+        """The state after `words`, which follow `state`."""
+
     def score(self, states: Sequence[State], words: Sequence[int]) -> tuple[np.ndarray, list[State]]:
         """log P(words[i] | states[i]), float32 [B], and the states that follow."""
 

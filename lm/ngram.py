@@ -46,6 +46,12 @@ class NgramModel:
         self._model.BeginSentenceWrite(state)
         return state
 
+    def read(self, state: kenlm.State, words: Sequence[int]) -> kenlm.State:
+        """The state after `words`, which follow `state`."""
+        for word in words:
+            _, (state,) = self.score([state], [word])
+        return state
+
     def score(self, states: Sequence[kenlm.State], words: Sequence[int]) -> tuple[np.ndarray, list[kenlm.State]]:
         """Log-probabilities [B] float32 of `words` [B], each after its state, and the B states that follow them."""
         log_probs = np.empty(len(words), np.float32)

@@ -83,10 +83,13 @@ def next_words(
     vocabulary.
     """
     probabilities = _next_probabilities(model, history)
-    best = np.argsort(-probabilities, kind="stable").tolist()
+    candidates = np.arange(len(probabilities))
     if prefix:
-        best = [i for i in best if model.vocabulary[i].startswith(prefix)]
-    best = best[:top]
+        candidates = np.array([i for i, word in enumerate(model.vocabulary) if word.startswith(prefix)], np.intp)
+    if top is not None and top < len(candidates):  # sorting them all would take longer than finding them
+        least = np.partition(probabilities[candidates], -top)[-top]
+        candidates = candidates[probabilities[candidates] >= least]
+    best = candidates[np.argsort(-probabilities[candidates], kind="stable")][:top].tolist()
     return [(model.vocabulary[i], p) for i, p in zip(best, probabilities[best].tolist(), strict=True)]
 
 
@@ -97,10 +100,7 @@ def word_probability(model: LanguageModel[Any], history: Sequence[str], word: st
 
 def _next_probabilities(model: LanguageModel[Any], history: Sequence[str]) -> np.ndarray:
     """P(word | history) of every word of the vocabulary, float64 [V]."""
-    state = model.initial()
-    for word in model.vocabulary.encode(history):
-        state = model.score([state], [word])[1][0]
-    return np.exp(model.next_words(state))
+    return np.exp(model.next_words(model.read(model.initial(), model.vocabulary.encode(history))))
 
 
 @dataclass(frozen=True)
