@@ -4,10 +4,8 @@ Everything random is a function of the seed and the step, so that a run killed a
 checkpoint takes the same steps as one that was never stopped.
 """
 
-import ctypes
 import logging
 import math
-import platform
 import sys
 import time
 import tomllib
@@ -150,7 +148,6 @@ def fit(module: Training, training: Iterable[Any], dev: Iterable[Any], output: P
     Writes last.ckpt every two minutes and at the end, best.ckpt (lowest `monitor`), and TensorBoard logs. Returns
     best.ckpt's path.
     """
-    keep_memory()
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     best = ModelCheckpoint(output, "best", monitor=monitor, save_on_train_epoch_end=False, enable_version_counter=False)
@@ -182,19 +179,6 @@ def fit(module: Training, training: Iterable[Any], dev: Iterable[Any], output: P
     if best.best_model_score is None or final <= float(best.best_model_score):
         trainer.save_checkpoint(output / "best.ckpt")
     return output / "best.ckpt"
-
-
-def keep_memory() -> None:
-    """Have glibc keep the memory of freed tensors for the next ones.
-
-    Otherwise large tensors are mapped anew at every step, and each of their pages is faulted in: on CPU that cost
-    an eighth of the time of a training step here. Other systems' allocators are left as they are.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        mallopt = ctypes.CDLL(None).mallopt
-        no_mapping, no_trimming = (-4, 0), (-1, 2**31 - 1)  # M_MMAP_MAX, M_TRIM_THRESHOLD in malloc.h
-        mallopt(*no_mapping)
-        mallopt(*no_trimming)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
