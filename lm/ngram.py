@@ -14,9 +14,12 @@ from pathlib import Path
 import kenlm
 import numpy as np
 
+from lm.progress import progress_bar
 from lm.prune import prune_ngram
+from lm.text import open_text
 from lm.vocabulary import END, START, Vocabulary
 
+OUTSIDE = "<outside>"  # stands for words outside the vocabulary while lmplz, which reserves <unk>, estimates
 LN10 = log(10)  # KenLM and ARPA files have logarithms to base 10
 
 
@@ -128,7 +131,8 @@ def build_ngram(
 ) -> NgramReport:
     """Estimate an interpolated modified Kneser–Ney model on `text` and write it to `output` as a KenLM trie.
 
-    text: one normalised sentence a line. vocabulary: a file of `Vocabulary`; other words count as `<unk>`.
+    text: one normalised sentence a line. vocabulary: a file of `Vocabulary`; all other words are `<unk>`, which is
+    estimated like a word: it stands for all of them together, and comes as often as they do.
     prune: for each order the count up to which its n-grams are left out. threshold: leave out n-grams without which
     the perplexity rises by less than this share (see `lm.prune`). bits: of each quantised probability and back-off
     weight (0: not quantised). memory: for sorting, as GNU sort says it ("8G", "50%"); lmplz sorts in files
@@ -140,20 +144,51 @@ def build_ngram(
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file")
     with tempfile.TemporaryDirectory(dir=temporary) as folder:
-        arpa, pruned = Path(folder, "estimated.arpa"), Path(folder, "pruned.arpa")
-        estimated, discounts = estimate_ngram(text, arpa, vocabulary, order, prune, memory, Path(folder), tools)
+        closed, arpa, pruned, named = (Path(folder, name) for name in ("text", "arpa", "pruned.arpa", "named.arpa"))
+        unknown = close_vocabulary(text, Vocabulary.load(vocabulary), closed)
+        estimated, discounts = estimate_ngram(closed, arpa, order, prune, memory, Path(folder), tools)
         kept = estimated
         if threshold > 0:
-            kept = prune_ngram(arpa, pruned, text, threshold)
+            kept = prune_ngram(arpa, pruned, closed, threshold)
             arpa = pruned
+        if unknown:
+            name_unknown(arpa, named)
+            arpa = named
+            estimated, kept = ([counts[0] - 1, *counts[1:]] for counts in (estimated, kept))
         pack_ngram(arpa, output, bits, memory, Path(folder), tools)
         return NgramReport(estimated, discounts, kept, arpa.stat().st_size, output.stat().st_size)
+
+
+def close_vocabulary(text: Path, vocabulary: Vocabulary, output: Path) -> bool:
+    """Copy a text with OUTSIDE in the place of every word that the vocabulary lacks; whether there was one."""
+    unknown = False
+    with open_text(text) as lines, output.open("w") as file:
+        for line in progress_bar(lines, f"unknown words of {text.name}", None):
+            words = [word if word in vocabulary else OUTSIDE for word in line.split()]
+            unknown = unknown or OUTSIDE in words
+            file.write(" ".join(words) + "\n")
+    return unknown
+
+
+def name_unknown(arpa: Path, output: Path) -> None:
+    """Copy an ARPA file with `<unk>` for OUTSIDE, and without the `<unk>` that lmplz adds and never saw."""
+    unigrams = False
+    with arpa.open() as lines, output.open("w") as file:
+        for line in lines:
+            if line.startswith("\\"):
+                unigrams = line.startswith("\\1-grams:")
+            elif line.startswith("ngram 1="):
+                line = f"ngram 1={int(line.removeprefix('ngram 1=')) - 1}\n"
+            elif unigrams and line.split("\t")[1:2] == ["<unk>"]:
+                continue
+            elif OUTSIDE in line:
+                line = line.replace(OUTSIDE, "<unk>")
+            file.write(line)
 
 
 def estimate_ngram(
     text: Path,
     arpa: Path,
-    vocabulary: Path,
     order: int,
     prune: Sequence[int],
     memory: str,
@@ -165,7 +200,6 @@ def estimate_ngram(
         "--order": order,
         "--text": text,
         "--arpa": arpa,
-        "--limit_vocab_file": vocabulary,
         "--memory": memory,
         "--temp_prefix": f"{temporary}/",
     }

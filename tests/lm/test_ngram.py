@@ -106,6 +106,9 @@ def test_builds_a_model(tmp_path: Path, threshold: float) -> None:
     probabilities = np.exp(model.next_words(model.initial()))
     assert probabilities[vocabulary.encode(["C"])[0]] > 0.9
     assert probabilities.sum() == pytest.approx(1)
+    # Unknown words are expected about as often as they come, one time in a hundred.
+    within = np.exp(model.next_words(model.read(model.initial(), vocabulary.encode(["C", "A"]))))
+    assert 0.003 < within[UNKNOWN] < 0.05
 
 
 @needs_tools
