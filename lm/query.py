@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from lm.bundle import DEFAULT, Bundle, open_bundle
 from lm.cache import NeuralCache
@@ -26,13 +24,12 @@ from lm.lstm import LstmModel, load_lstm
 from lm.mixture import Mixture
 from lm.model import LanguageModel
 from lm.ngram import NgramModel
+from lm.progress import progress_bar
 from lm.text import normalize
 from lm.vocabulary import END, SPECIAL_WORDS, UNKNOWN, Vocabulary
 
 MODELS = ("ngram", "lstm", "mixture")
 BLOCK = 256  # sentences given to a model at once
-
-Item = TypeVar("Item")
 
 
 class Models:
@@ -169,9 +166,3 @@ def perplexity(model: LanguageModel[Any], lines: Sequence[str], document: bool =
     if not sentences:
         raise ValueError("the text has no words")
     return Perplexity(sentences, tokens, oov, math.exp(-log_prob / tokens), math.exp(-known_log_prob / (tokens - oov)))
-
-
-def progress_bar(items: Iterable[Item], description: str, total: int | None) -> Iterable[Item]:
-    """The same items, with a bar on stderr while they are gone through, if that is a terminal."""
-    console = Console(stderr=True)
-    return track(items, description, total, console=console, transient=True, disable=not console.is_terminal)
