@@ -127,7 +127,8 @@ def score(
     """
     with one_line_errors():
         from lm.bundle import DEFAULT
-        from lm.query import open_models, progress_bar, score_sentences
+        from lm.progress import progress_bar
+        from lm.query import open_models, score_sentences
         from lm.text import normalize
 
         if texts == ["-"]:
@@ -310,6 +311,69 @@ def perplexity(
         print(f"{key.replace('_', ' '):<24}{value:.2f}" if isinstance(value, float) else f"{key:<24}{value}")
 
 
+@app.command()
+def mix(
+    heldout: Annotated[Path, typer.Argument(help="Text, one sentence a line; - reads stdin.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]...", help="ngram, lstm, or the file of an n-gram.", show_default="ngram lstm"),
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(help="Measure each of so many parts with the weights that the others ask for.", min=1)
+    ] = 1,
+    log_linear: Annotated[bool, typer.Option("--log-linear", help="Multiply probabilities, don't add them.")] = False,
+    words: Annotated[int, typer.Option(help="With --log-linear: of how many words of the text.", min=1)] = 1000,
+    as_json: JsonOption = False,
+    bundle: BundleOption = None,
+) -> None:
+    """Find the weights at which models mixed foretell a text best; print them and the perplexities.
+
+    The text is normalised, each sentence begins anew, words that the vocabulary lacks are scored as `<unk>`. The
+    weights are of the whole text. So is the perplexity, which flatters the mixture; with --folds 2 that of the even
+    lines is under weights of the odd ones, and the other way round.
+
+    --log-linear is slow: it asks each model for the whole vocabulary at each word, a second or so for ten words. It
+    takes sentences from all over the text until there are --words, and a GB of memory for a thousand.
+
+    N-grams given as files (.bin or .arpa) are asked for the words of the bundle's vocabulary.
+
+    Examples:
+
+        lm mix dev-clean.txt --folds 2
+
+        lm mix heldout.txt ngram lstm --log-linear --words 500 --json
+
+        lm mix heldout.txt news.bin books.bin lstm
+    """
+    with one_line_errors():
+        from lm.bundle import DEFAULT
+        from lm.mixture import fit_mixture
+        from lm.ngram import NgramModel
+        from lm.query import open_models
+        from lm.vocabulary import END
+
+        names = names or [Model.ngram.value, Model.lstm.value]
+        if len(names) < 2:
+            raise ValueError("mix needs two models or more")
+        sentences = heldout_sentences(heldout).values()
+        open_ = open_models(bundle or DEFAULT)
+        models = [
+            open_[name] if name in ("ngram", "lstm") else NgramModel(Path(name), open_.vocabulary) for name in names
+        ]
+        ids = [[*open_.vocabulary.encode(words), END] for words in sentences]
+        fit = fit_mixture(models, ids, folds, log_linear, words)
+    if as_json:
+        print(json.dumps({"models": names, "log_linear": log_linear, **asdict(fit)}, indent=2))
+        return
+    width = max(map(len, [*names, "mixture"]))
+    print(f"{'model':<{width}}  weight  perplexity")
+    for name, weight, perplexity in zip(names, fit.weights, fit.model_perplexities, strict=True):
+        print(f"{name:<{width}}  {weight:6.4f}  {perplexity:.2f}")
+    print(f"{'mixture':<{width}}          {fit.perplexity:.2f}")
+    for fold, weights in enumerate(fit.fold_weights, 1):
+        print(f"without part {fold}: {' '.join(f'{weight:.4f}' for weight in weights)}", file=sys.stderr)
+
+
 # --- Making -----------------------------------------------------------------------------------------------
 
 
@@ -323,16 +387,23 @@ def prepare_text(
     heldout: Annotated[Path | None, typer.Option(help="Put some books into this file instead.")] = None,
     heldout_books: Annotated[int, typer.Option(help="How many.", min=1)] = 20,
     heldout_words: Annotated[int, typer.Option(help="How many words of them all.", min=1)] = 500_000,
-    jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    avoid: Annotated[
+        list[Path] | None,
+        typer.Option(help="Transcripts, one a line: drop sentences that share eight words in a row with one."),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes.", min=1, show_default="one a core")] = None,
     seed: Annotated[int, typer.Option(help="Of the shuffled order of books.")] = 1,
 ) -> None:
     """Turn books into normalised sentences, one a line; what is left out is reported on stderr.
+
+    Copies of a book are found and left out. --avoid may be given several times; lm check-overlap says afterwards
+    whether it was needed.
 
     Examples:
 
         lm prepare-text books/ --output books.txt
 
-        lm prepare-text gutenberg.tar.gz --output books.txt.xz --exclude test-books.txt --heldout dev.txt --jobs 4
+        lm prepare-text gutenberg.tar.gz --output books.txt.xz --exclude test-books.txt --avoid dev-clean.txt
     """
     with one_line_errors():
         from lm.text import prepare_text as prepare
@@ -341,7 +412,8 @@ def prepare_text(
         if exclude:
             with open_lines(exclude) as lines:
                 excluded = [name for line in lines if (name := line.strip())]
-        report = prepare(sources, output, excluded, heldout, heldout_books, heldout_words, jobs, seed)
+        transcripts = [words for path in avoid or [] for words in heldout_sentences(path).values()]
+        report = prepare(sources, output, excluded, heldout, heldout_books, heldout_words, jobs, seed, transcripts)
     lines_out = [f"{output}: {report.books} books, {report.sentences} sentences, {report.words} words"]
     if heldout:
         lines_out.append(f"{heldout}: {len(report.heldout)} books, {report.heldout_words} words")
@@ -358,40 +430,98 @@ def prepare_text(
 
 
 @app.command()
+def check_overlap(
+    text: Annotated[Path, typer.Argument(help="Training text, as `lm prepare-text` writes it (also .gz, .xz).")],
+    heldout: Annotated[list[Path], typer.Argument(metavar="HELDOUT...", help="Transcripts, one sentence a line.")],
+    length: Annotated[int, typer.Option("--words", help="How many words in a row may not be shared.", min=1)] = 8,
+    as_json: JsonOption = False,
+) -> None:
+    """Fail if training text holds what models are to be measured on; print the sentences in question.
+
+    The transcripts are normalised as the text was. A sentence is in question if any --words words of it stand in a row
+    in the text; `lm prepare-text --avoid` leaves such text out. Exit code 0: nothing is shared; 1: something is.
+
+    Examples:
+
+        lm check-overlap books.txt dev-clean.txt test-clean.txt
+
+        lm check-overlap books.txt.xz dev-clean.txt --json > shared.json
+    """
+    with one_line_errors():
+        from lm.overlap import find_overlaps
+        from lm.progress import progress_bar
+
+        sentences = {name: words for path in heldout for name, words in heldout_sentences(path).items()}
+        short = sum(len(words) < length for words in sentences.values())
+        if short == len(sentences):
+            raise ValueError(f"{', '.join(map(str, heldout))}: no sentence of {length} words or more to look for")
+        with open_lines(text) as lines:
+            overlaps = find_overlaps(progress_bar(lines, f"reading {text.name}", None), sentences, length)
+    if as_json:
+        print(json.dumps([asdict(overlap) for overlap in overlaps], indent=2))
+    else:
+        for item in overlaps:
+            print(f"{item.sentence}: {item.shared} of {item.ngrams} {length}-grams, {item.example} in line {item.line}")
+    print(
+        f"{text}: shares {length} words in a row with {len(overlaps)} of {len(sentences)} sentences"
+        f" ({short} too short to tell)",
+        file=sys.stderr,
+    )
+    if overlaps:
+        raise typer.Exit(1)
+
+
+@app.command()
 def build_vocabulary(
     text: Annotated[Path, typer.Argument(help="Normalised sentences, as `lm prepare-text` writes them.")],
     output: OutputOption,
-    size: Annotated[int, typer.Option(help="How many words.", min=1)] = 100_000,
+    size: Annotated[int, typer.Option(help="How many words.", min=1)] = 200_000,
     speech_counts: Annotated[
         Path | None,
         typer.Option(help="Counts of transcripts' words (word<tab>count), to weigh in as much as the text."),
     ] = None,
+    heldout: Annotated[
+        list[Path] | None, typer.Option(help="Text, one sentence a line: report the share of its words left out.")
+    ] = None,
 ) -> None:
     """Write the commonest words of a text, one a line, the commonest first.
+
+    How much of the text they are is reported on stderr, and of each --heldout how much they lack.
 
     Examples:
 
         lm build-vocabulary books.txt --output vocabulary.txt --size 100000
+
+        lm build-vocabulary books.txt --output vocabulary.txt --speech-counts word-counts.txt --heldout dev-clean.txt
     """
     with one_line_errors():
-        from lm.query import progress_bar
-        from lm.vocabulary import SPECIAL_WORDS, count_words, read_counts
+        from lm.progress import progress_bar
+        from lm.vocabulary import SPECIAL_WORDS, count_words, oov_rate, read_counts
         from lm.vocabulary import build_vocabulary as build
 
+        heldout_lines = {path: map(" ".join, heldout_sentences(path).values()) for path in heldout or []}
         speech = read_counts(speech_counts) if speech_counts else None
         with open_lines(text) as lines:
             counts = count_words(progress_bar(lines, f"words of {text.name}", None))
         vocabulary = build(counts, size, speech)
         vocabulary.save(output)
+        rates = {path: oov_rate(lines, vocabulary) for path, lines in heldout_lines.items()}
     covered = sum(count for word, count in counts.items() if word in vocabulary) / max(1, counts.total())
     print(f"{output}: {len(vocabulary) - len(SPECIAL_WORDS)} words, {covered:.2%} of the text's", file=sys.stderr)
+    for path, rate in rates.items():
+        print(f"{path}: {rate:.2%} of the words are out of vocabulary", file=sys.stderr)
 
 
 @app.command()
 def build_ngram(
-    text: Annotated[Path, typer.Argument(help="Normalised sentences, as `lm prepare-text` writes them.")],
+    texts: Annotated[
+        list[Path], typer.Argument(metavar="TEXT...", help="Normalised sentences, as `lm prepare-text` writes them.")
+    ],
     output: OutputOption,
     vocabulary: Annotated[Path, typer.Option(help="A file that `lm build-vocabulary` wrote.")],
+    tune: Annotated[
+        Path | None, typer.Option(help="Of several texts: held-out text (normalised) to weigh them by.")
+    ] = None,
     order: Annotated[int, typer.Option(help="Words of the longest n-grams.", min=2, max=6)] = 4,
     prune: Annotated[
         str,
@@ -406,13 +536,16 @@ def build_ngram(
 ) -> None:
     """Estimate an n-gram model (modified Kneser-Ney) with KenLM's tools and pack it.
 
-    `make lm-tools` builds these tools.
+    `make lm-tools` builds these tools. Of several texts each has a model of its own; the models are then merged into
+    one, with the weights at which they foretell --tune best. Those are reported on stderr.
 
     Examples:
 
         lm build-ngram books.txt --vocabulary vocabulary.txt --output ngram.bin
 
         lm build-ngram books.txt --vocabulary vocabulary.txt --order 3 --threshold 1e-8 --output small.bin
+
+        lm build-ngram news.txt books.txt --tune heldout.txt --vocabulary vocabulary.txt --output ngram.bin
     """
     with one_line_errors():
         from lm.ngram import build_ngram as build
@@ -422,11 +555,23 @@ def build_ngram(
         except ValueError:
             raise ValueError(f"--prune {prune}: want numbers of occurrences, as in '0 0 1'") from None
         report = build(
-            text, output, vocabulary, order, cutoffs, threshold=threshold, bits=bits, memory=memory, temporary=temporary
+            texts,
+            output,
+            vocabulary,
+            order,
+            cutoffs,
+            threshold=threshold,
+            bits=bits,
+            memory=memory,
+            tune=tune,
+            temporary=temporary,
         )
-    for order, (estimated, kept) in enumerate(zip(report.estimated, report.kept, strict=True), 1):
-        print(f"{order}-grams: {estimated} estimated, {kept} kept", file=sys.stderr)
-    print(f"{output}: {report.binary_bytes / 1e6:.1f} MB", file=sys.stderr)
+    for text, estimate, weight in zip(texts, report.estimates, report.weights, strict=True):
+        if tune:
+            print(f"{text}: weight {weight:.4f}", file=sys.stderr)
+        for order, (estimated, kept) in enumerate(zip(estimate.estimated, estimate.kept, strict=True), 1):
+            print(f"{order}-grams: {estimated} estimated, {kept} kept", file=sys.stderr)
+    print(f"{output}: {sum(report.ngrams)} n-grams, {report.binary_bytes / 1e6:.1f} MB", file=sys.stderr)
 
 
 @app.command()
@@ -506,6 +651,17 @@ def open_lines(path: Path) -> Iterator[TextIO]:
         raise ValueError(f"{path}: not UTF-8 text; convert it first, for instance with iconv") from None
     except (gzip.BadGzipFile, lzma.LZMAError, EOFError) as error:
         raise ValueError(f"{path}: not a whole compressed file: {error}") from None
+
+
+def heldout_sentences(path: Path) -> dict[str, list[str]]:
+    """The words of a text's lines, by `FILE:LINE`; lines without are skipped. Errors: ValueError if all are."""
+    from lm.text import normalize
+
+    with open_lines(path) as lines:
+        sentences = {f"{path}:{number}": words for number, line in enumerate(lines, 1) if (words := normalize(line))}
+    if not sentences:
+        raise ValueError(f"{path}: the text has no words")
+    return sentences
 
 
 def one_word(text: str, vocabulary: "Vocabulary") -> str:

@@ -9,15 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import log
+from operator import itemgetter
 from pathlib import Path
 
 import kenlm
 import numpy as np
 
+from lm.interpolate import interpolate_ngrams
+from lm.mixture import em_weights
 from lm.progress import progress_bar
 from lm.prune import prune_ngram
 from lm.text import open_text
-from lm.vocabulary import END, START, Vocabulary
+from lm.vocabulary import END, SPECIAL_WORDS, START, Vocabulary
 
 OUTSIDE = "<outside>"  # stands for words outside the vocabulary while lmplz, which reserves <unk>, estimates
 LN10 = log(10)  # KenLM and ARPA files have logarithms to base 10
@@ -69,20 +72,19 @@ class NgramModel:
 
     def log_probs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
         """Log-probabilities float32 of each word of each sequence, which starts anew after each `</s>`."""
-        begin, score, words = self._model.BeginSentenceWrite, self._model.BaseScore, self._words
-        before, after = kenlm.State(), kenlm.State()
-        result = []
+        scores: list[float] = []
+        words, full_scores, score = self._words, self._model.full_scores, itemgetter(0)
         for sequence in sequences:
-            begin(before)
-            scores = []
-            for word in sequence:
-                scores.append(score(before, words[word], after))
-                before, after = after, before
-                if word == END:
-                    begin(before)
-            shares = self._unknown_share * self._unknown[np.asarray(sequence, np.intp)]
-            result.append((LN10 * np.array(scores) + shares).astype(np.float32))
-        return result
+            # A call a sentence is faster than one a word.
+            *closed, rest = " ".join([words[id] for id in sequence]).split(SPECIAL_WORDS[END])
+            for sentence in closed:
+                scores.extend(map(score, full_scores(sentence)))
+            if rest:
+                scores.extend(map(score, full_scores(rest, eos=False)))
+        lengths = [len(sequence) for sequence in sequences]
+        unknown = self._unknown[np.fromiter(chain.from_iterable(sequences), np.intp, len(scores))]
+        log_probs = (LN10 * np.array(scores) + self._unknown_share * unknown).astype(np.float32)
+        return np.split(log_probs, np.cumsum(lengths))[:-1]
 
     def next_words(self, state: kenlm.State) -> np.ndarray:
         """Log-probabilities [V] float64 of every word after the state; `<s>` has −inf, the rest sum to 1.
@@ -107,18 +109,27 @@ def _quiet() -> kenlm.Config:
 
 
 @dataclass(frozen=True)
-class NgramReport:
-    """What `build_ngram` made; one item an order."""
+class Estimate:
+    """What one text gave; one item an order."""
 
     estimated: list[int]  # n-grams after the count cut-offs
     discounts: list[tuple[float, ...]]  # modified Kneser–Ney: for counts of 1, 2, 3 and more
     kept: list[int]  # n-grams after entropy pruning
+
+
+@dataclass(frozen=True)
+class NgramReport:
+    """What `build_ngram` made."""
+
+    estimates: list[Estimate]  # of each text
+    weights: list[float]  # of these in the model
+    ngrams: list[int]  # of the model, by order
     arpa_bytes: int
     binary_bytes: int
 
 
 def build_ngram(
-    text: Path,
+    texts: Sequence[Path],
     output: Path,
     vocabulary: Path,
     order: int = 4,
@@ -126,37 +137,81 @@ def build_ngram(
     threshold: float = 0.0,
     bits: int = 8,
     memory: str = "50%",
+    tune: Path | None = None,
     temporary: Path | None = None,
     tools: Path = Path("build/kenlm/bin"),
 ) -> NgramReport:
-    """Estimate an interpolated modified Kneser–Ney model on `text` and write it to `output` as a KenLM trie.
+    """Estimate an interpolated modified Kneser–Ney model on each text and write them, mixed, as one KenLM trie.
 
-    text: one normalised sentence a line. vocabulary: a file of `Vocabulary`; all other words are `<unk>`, which is
+    texts: one normalised sentence a line. vocabulary: a file of `Vocabulary`; all other words are `<unk>`, which is
     estimated like a word: it stands for all of them together, and comes as often as they do.
     prune: for each order the count up to which its n-grams are left out. threshold: leave out n-grams without which
-    the perplexity rises by less than this share (see `lm.prune`). bits: of each quantised probability and back-off
-    weight (0: not quantised). memory: for sorting, as GNU sort says it ("8G", "50%"); lmplz sorts in files
-    under `temporary`. tools: where `make lm-tools` put lmplz and build_binary.
+    the perplexity rises by less than this share (see `lm.prune`), before the mixing. bits: of each quantised
+    probability and back-off weight (0: not quantised). memory: for sorting, as GNU sort says it ("8G", "50%"); lmplz
+    sorts in files under `temporary`. tune: for several texts, held-out text of the kind that the model is for; the
+    weights at which the models mix (see `lm.interpolate`) are fitted on it. tools: where `make lm-tools` put lmplz and
+    build_binary.
 
     Errors: FileNotFoundError for missing tools or input, ValueError with KenLM's message where a tool fails.
     """
-    for path in (text, vocabulary):
+    for path in (*texts, vocabulary, *([tune] if tune else [])):
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file")
-    with tempfile.TemporaryDirectory(dir=temporary) as folder:
-        closed, arpa, pruned, named = (Path(folder, name) for name in ("text", "arpa", "pruned.arpa", "named.arpa"))
-        unknown = close_vocabulary(text, Vocabulary.load(vocabulary), closed)
-        estimated, discounts = estimate_ngram(closed, arpa, order, prune, memory, Path(folder), tools)
+    if (len(texts) > 1) != (tune is not None):
+        raise ValueError("several texts need held-out text, on which to tune their weights; a single one needs none")
+    with tempfile.TemporaryDirectory(dir=temporary) as name:
+        folder = Path(name)
+        words = Vocabulary.load(vocabulary)
+        arpas = [folder / f"{i}.arpa" for i in range(len(texts))]
+        estimates = [
+            estimate_ngram(text, arpa, words, order, prune, threshold, memory, tools)
+            for text, arpa in zip(texts, arpas, strict=True)
+        ]
+        arpa, weights, ngrams = arpas[0], [1.0], estimates[0].kept
+        if tune:
+            weights = tune_weights(arpas, words, tune)
+            arpa = folder / "mixed.arpa"
+            ngrams = interpolate_ngrams(arpas, weights, arpa)
+        pack_ngram(arpa, output, bits, memory, folder, tools)
+        return NgramReport(estimates, weights, ngrams, arpa.stat().st_size, output.stat().st_size)
+
+
+def tune_weights(arpas: Sequence[Path], vocabulary: Vocabulary, text: Path) -> list[float]:
+    """The weights at which the models mix best on a text (normalised, one sentence a line)."""
+    with open_text(text) as lines:
+        sentences = [[*vocabulary.encode(words), END] for line in lines if (words := line.split())]
+    if not sentences:
+        raise ValueError(f"{text}: the text has no words")
+    log_probs = [np.concatenate(NgramModel(arpa, vocabulary).log_probs(sentences)) for arpa in arpas]
+    return em_weights(np.stack(log_probs)).tolist()
+
+
+def estimate_ngram(
+    text: Path,
+    arpa: Path,
+    vocabulary: Vocabulary,
+    order: int,
+    prune: Sequence[int],
+    threshold: float,
+    memory: str,
+    tools: Path,
+) -> Estimate:
+    """Write the model of one text as an ARPA file (arguments as for `build_ngram`), sorting in the file's folder."""
+    with tempfile.TemporaryDirectory(dir=arpa.parent) as folder:
+        closed, large, small = (Path(folder, name) for name in ("text", "large.arpa", "small.arpa"))
+        unknown = close_vocabulary(text, vocabulary, closed)
+        estimated, discounts = run_lmplz(closed, large, order, prune, memory, tools)
         kept = estimated
         if threshold > 0:
-            kept = prune_ngram(arpa, pruned, closed, threshold)
-            arpa = pruned
+            kept = prune_ngram(large, small, closed, threshold)
+        else:
+            small = large
         if unknown:
-            name_unknown(arpa, named)
-            arpa = named
+            name_unknown(small, arpa)
             estimated, kept = ([counts[0] - 1, *counts[1:]] for counts in (estimated, kept))
-        pack_ngram(arpa, output, bits, memory, Path(folder), tools)
-        return NgramReport(estimated, discounts, kept, arpa.stat().st_size, output.stat().st_size)
+        else:
+            small.rename(arpa)
+    return Estimate(estimated, discounts, kept)
 
 
 def close_vocabulary(text: Path, vocabulary: Vocabulary, output: Path) -> bool:
@@ -186,14 +241,8 @@ def name_unknown(arpa: Path, output: Path) -> None:
             file.write(line)
 
 
-def estimate_ngram(
-    text: Path,
-    arpa: Path,
-    order: int,
-    prune: Sequence[int],
-    memory: str,
-    temporary: Path,
-    tools: Path,
+def run_lmplz(
+    text: Path, arpa: Path, order: int, prune: Sequence[int], memory: str, tools: Path
 ) -> tuple[list[int], list[tuple[float, ...]]]:
     """Write an ARPA file with `lmplz` (arguments as for `build_ngram`); its counts and discounts by order."""
     options = {
@@ -201,7 +250,7 @@ def estimate_ngram(
         "--text": text,
         "--arpa": arpa,
         "--memory": memory,
-        "--temp_prefix": f"{temporary}/",
+        "--temp_prefix": f"{arpa.parent}/",
     }
     # The fallback is for small texts, which don't determine the discounts.
     command = [tools / "lmplz", *chain.from_iterable(options.items()), "--prune", *prune, "--discount_fallback"]

@@ -21,7 +21,7 @@ import numpy as np
 from lm.bundle import DEFAULT, Bundle, open_bundle
 from lm.cache import NeuralCache
 from lm.lstm import LstmModel, load_lstm
-from lm.mixture import Mixture
+from lm.mixture import LinearMixture
 from lm.model import LanguageModel
 from lm.ngram import NgramModel
 from lm.progress import progress_bar
@@ -59,8 +59,9 @@ class Models:
         return NeuralCache(model, self._cache) if self._cache else model
 
     @cached_property
-    def mixture(self) -> Mixture:
-        return Mixture(self.ngram, self.lstm, self._bundle.config["mixture"]["ngram_weight"])
+    def mixture(self) -> LinearMixture:
+        weight = self._bundle.config["mixture"]["ngram_weight"]
+        return LinearMixture([self.ngram, self.lstm], [weight, 1 - weight])
 
 
 def open_models(folder: Path = DEFAULT, cache: int = 0) -> Models:

@@ -145,11 +145,12 @@ SINGULAR_FRACTIONS = {2: "half", 4: "quarter"}
 DIGIT = re.compile(r"\d")
 LONG = re.compile(r"\d{16,}")  # no quantity: read digit by digit
 MONEY = re.compile(r"([$£€]|\bL(?=\d)) ?(\d[\d,]{0,20})(?:\.(\d+))?(?: (hundred|thousand|million|billion)\b)?")
-STERLING = re.compile(r"\b(\d+)([lsd])\.(?!\w)")
+STERLING = re.compile(r"\b(\d+)(?:([ls])\.|d\b\.?)(?!\w)")
 CLOCK = re.compile(r"(?<![\d:])(\d\d?):([0-5]\d)(?![\d:])")
-DAY = re.compile(rf"\b({MONTHS}) (\d\d?)(?![\d:/%]|,\d|st|nd|rd|th)")
+DAY = re.compile(rf"\b({MONTHS}) (\d\d?)(?:d\b|(?![\d:/%a-z]|,\d))")
+OLD_ORDINAL = re.compile(r"(\b[Tt]he )?(?<![\w,])(\d*(?<!1)[23])d\b(?(1)|(?!\.))")  # the 2d, 23d; but 3d. is threepence
 FRACTION = re.compile(r"(?:(\d+)[ -] ?)?(?<![\d/])(\d+)/(\d+)(?![\d/])")
-ORDINAL = re.compile(r"(\d[\d,]{0,20})(?:st|nd|rd|th|(?<=[23])d)\b")
+ORDINAL = re.compile(r"(\d[\d,]{0,20})(?:st|nd|rd|th)\b")
 DECADE = re.compile(r"'?\b(\d*0)'?s\b")
 RANGE = re.compile(r"(?<=\d) ?--? ?(?=\d)")
 GLUED = re.compile(r"(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)")
@@ -208,9 +209,9 @@ def _money(match: re.Match[str]) -> str:
 def _sterling(match: re.Match[str]) -> str:
     """10s. 6d."""
     n = int(match[1])
-    if match[2] == "d" and 1 < n < 12:
+    if match[2] is None and 1 < n < 12:
         return f" {_cardinal(n)}pence"
-    return " " + _count(n, {"l": "pound", "s": "shilling", "d": "penny"}[match[2]])
+    return " " + _count(n, {"l": "pound", "s": "shilling", None: "penny"}[match[2]])
 
 
 def _clock(match: re.Match[str]) -> str:
@@ -245,9 +246,10 @@ def _number(match: re.Match[str]) -> str:
 def _numbers(text: str) -> str:
     text = LONG.sub(lambda match: " ".join(match[0]), text)
     text = MONEY.sub(_money, text)
+    text = DAY.sub(lambda m: f"{m[1]} {_ordinal(int(m[2]))}", text)
+    text = OLD_ORDINAL.sub(lambda m: f"{m[1] or ''}{_ordinal(int(m[2]))}", text)
     text = STERLING.sub(_sterling, text)
     text = CLOCK.sub(_clock, text)
-    text = DAY.sub(lambda m: f"{m[1]} {_ordinal(int(m[2]))}", text)
     text = FRACTION.sub(_fraction, text)
     text = ORDINAL.sub(lambda m: " " + _ordinal(int(m[1].replace(",", ""))), text)
     text = DECADE.sub(_decade, text)

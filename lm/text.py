@@ -11,23 +11,25 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
 import random
 import re
+import shutil
 import tarfile
+import tempfile
 import unicodedata
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import accumulate
-from multiprocessing import Pool
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
-from rich.progress import track
-
+from lm.overlap import ngrams
+from lm.progress import progress_bar
 from lm.spoken import DIGIT, roman_numeral, spell_out
 
 WORD = re.compile(r"[A-Z]+(?:'[A-Z]+)*")
@@ -78,6 +80,7 @@ MARKUP = re.compile(
 )
 NOTICE = re.compile(r"Project Gutenberg|^(?:Produced|Transcribed|Scanned|E-text prepared|Proofread) by|https?:|www\.")
 GAP = re.compile(r"\S(?: {3,}|\t)\s*\S|\.{4}|(?: \.){4}")
+PAGE = re.compile(r"(?:,| {3}|\t|\. ?\.) *\d{1,3}(?:(?:, |--?|–)\d{1,3})*[.;,]?\Z")  # Foxes, 12, 37-8
 SENTENCE_END = re.compile(r"[.?!][\"')\]]*\s+(?![\"'(\[]*[a-z])")
 SPLITS = [re.compile(r"[;:]|--"), re.compile(r",")]
 # The commonest words that tell English from its neighbours, and theirs: French, Latin, Italian, Spanish, German.
@@ -99,7 +102,7 @@ def sentences(lines: Iterable[str], dropped: Counter[str] | None = None) -> Iter
     out and, where `dropped` is given, counted there by reason:
 
     - "table": a paragraph with more than one digit to three letters, or with wide gaps or dot leaders within more
-      than half of its lines (of two or more): tables, contents, indexes;
+      than half of its lines (of two or more), or with page numbers at the end of as many: tables, contents, indexes;
     - "notice": a paragraph in which Project Gutenberg speaks, or with a web address;
     - "foreign": a sentence with two or more of the commonest words of French, Latin, Italian, Spanish or German
       that English lacks, and with fewer of its own.
@@ -143,7 +146,7 @@ def _paragraph_text(lines: list[str]) -> tuple[str | None, str]:
     text = _fold(" ".join(lines))
     if NOTICE.search(text):
         return "notice", ""
-    if len(lines) > 1 and 2 * sum(bool(GAP.search(line)) for line in lines) > len(lines):
+    if (len(lines) > 1 and _most(GAP, lines)) or _most(PAGE, lines):
         return "table", ""
     text = MARKUP.sub(" ", text)
     if len(lines) == 1 and (number := roman_numeral(text.strip(" ."))):
@@ -151,6 +154,10 @@ def _paragraph_text(lines: list[str]) -> tuple[str | None, str]:
     if DIGIT.search(text) and 3 * sum(map(str.isdigit, text)) > sum(map(str.isalpha, text)):
         return "table", ""
     return None, spell_out(text)
+
+
+def _most(pattern: re.Pattern[str], lines: list[str]) -> bool:
+    return 2 * sum(bool(pattern.search(line)) for line in lines) > len(lines)
 
 
 def _pieces(text: str, splits: Sequence[re.Pattern[str]]) -> Iterator[list[str]]:
@@ -200,37 +207,41 @@ def open_text(path: Path, mode: str = "rt") -> TextIO:
     return opener(path, mode, encoding="utf-8")  # type: ignore[operator, no-any-return]
 
 
-def _book_files(source: Path) -> Iterator[tuple[str, Path | bytes]]:
-    """The name of each book and where (a path) or what (an archive member's bytes) it is, sorted within a folder."""
+def _plain_name(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".xz")
+
+
+def _find_books(source: Path, scratch: Path) -> Iterator[tuple[str, Path]]:
+    """The name and file of each book, sorted within a folder; those of an archive are unpacked into `scratch`."""
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such folder or file of books")
     if source.is_dir():
-        files = (
-            path for path in source.rglob("*") if path.name.removesuffix(".gz").removesuffix(".xz").endswith(".txt")
-        )
-        yield from ((path.name.removesuffix(".gz").removesuffix(".xz"), path) for path in sorted(files))
+        files = (path for path in source.rglob("*") if _plain_name(path).endswith(".txt"))
+        yield from ((_plain_name(path), path) for path in sorted(files))
     elif ".tar" in source.suffixes or source.suffix == ".tgz":
+        folder = Path(tempfile.mkdtemp(dir=scratch))
         try:
             with tarfile.open(source) as archive:
-                for member in archive:
-                    if member.isfile() and member.name.endswith(".txt"):
-                        yield Path(member.name).name, archive.extractfile(member).read()  # type: ignore[union-attr]
-        except (OSError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
+                for number, member in enumerate(progress_bar(archive, f"unpacking {source.name}", None)):
+                    path = Path(member.name)
+                    if member.isfile() and _plain_name(path).endswith(".txt"):
+                        unpacked = folder / f"{number}{path.suffix}"  # whatever path the archive would have it under
+                        with unpacked.open("wb") as file:
+                            shutil.copyfileobj(archive.extractfile(member), file)  # type: ignore[arg-type]
+                        yield _plain_name(path), unpacked
+        except (OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError) as error:
             raise ValueError(f"{source}: can't be read ({error})") from None
     else:
-        yield source.name.removesuffix(".gz").removesuffix(".xz"), source
+        yield _plain_name(source), source
 
 
-def _lines(book: Path | bytes) -> list[str]:
+def _lines(book: Path) -> list[str]:
     """The lines of a book: UTF-8, or else Latin-1; without Project Gutenberg's header and licence if marked."""
-    if isinstance(book, Path):
-        unpack = {".gz": gzip.decompress, ".xz": lzma.decompress}.get(book.suffix, bytes)
-        try:
-            data = unpack(book.read_bytes())
-        except (OSError, EOFError, lzma.LZMAError) as error:
-            raise ValueError(f"{book}: can't be read ({error}); mend it or take it away") from None
-    else:
-        data = book
+    unpack = {".gz": gzip.decompress, ".xz": lzma.decompress}.get(book.suffix, bytes)
+    try:
+        data = unpack(book.read_bytes())
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise ValueError(f"{book}: can't be read ({error}); mend it or take it away") from None
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -242,14 +253,36 @@ def _lines(book: Path | bytes) -> list[str]:
     return lines[starts[0] + 1 if starts else 0 : ends[-1] if ends else None]
 
 
-def books(source: Path) -> Iterator[tuple[str, list[str]]]:
-    """Name and lines of each book in a folder of .txt (.gz, .xz) files, in a .tar (.gz, .xz), or of one such file."""
-    return ((name, _lines(book)) for name, book in _book_files(source))
+_avoided: frozenset[str] = frozenset()  # n-grams; each worker process is given its own
 
 
-def _normalize_book(book: tuple[str, Path | bytes]) -> tuple[str, list[str], Counter[str]]:
+def _start_worker(avoided: frozenset[str]) -> None:
+    global _avoided
+    _avoided = avoided
+
+
+def _normalize_book(book: Path) -> tuple[list[str], Counter[str]]:
     dropped: Counter[str] = Counter()
-    return book[0], list(sentences(_lines(book[1]), dropped)), dropped
+    lines = list(sentences(_lines(book), dropped))
+    if not _avoided:
+        return lines, dropped
+    kept = [line for line in lines if _avoided.isdisjoint(ngrams(line.split()))]
+    dropped["held-out words"] += len(lines) - len(kept)
+    return kept, dropped
+
+
+def _normalize_books(
+    books: Sequence[tuple[str, Path]], pool: ProcessPoolExecutor, ahead: int
+) -> Iterator[tuple[str, list[str], Counter[str]]]:
+    """The books' names, sentences and counts of what was dropped, in order; at most `ahead` books wait in memory."""
+    waiting: deque[tuple[str, Future[tuple[list[str], Counter[str]]]]] = deque()
+    for name, path in books:
+        waiting.append((name, pool.submit(_normalize_book, path)))
+        if len(waiting) == ahead:
+            name, book = waiting.popleft()
+            yield name, *book.result()
+    for name, book in waiting:
+        yield name, *book.result()
 
 
 def _fingerprints(lines: Iterable[str]) -> set[int]:
@@ -265,56 +298,66 @@ def prepare_text(
     heldout: Path | None = None,
     heldout_books: int = 20,
     heldout_words: int = 500_000,
-    jobs: int = 1,
+    jobs: int | None = None,
     seed: int = 1,
+    avoid: Iterable[Sequence[str]] = (),
 ) -> TextReport:
     """Write all books of `sources` to `output`, one normalised sentence a line (.gz and .xz compress).
 
     Books come in an order shuffled by `seed`, so that any beginning of the file is a fair sample; the result does not
-    depend on `jobs`. Left out are books whose file names are in `exclude`, and copies: books half of whose sentences
-    stood in a book before. With `heldout`, the first `heldout_books` of the shuffled books go there instead, each cut
-    to its share of `heldout_words`, and later books that share sentences with them are left out.
+    depend on `jobs`, the number of processes (by default all cores). Memory grows with the longest books, not with
+    their number; archives are unpacked beside `output` for the time being. Left out are books whose file names are in
+    `exclude`, and copies: books half of whose sentences stood in a book before. With `heldout`, the first
+    `heldout_books` of the shuffled books go there instead, each cut to its share of `heldout_words`, and later books
+    that share sentences with them are left out.
+
+    `avoid` are normalised sentences that models are to be measured on: what shares eight words in a row with one of
+    them is dropped, and counted as "held-out words"; then `lm.overlap.find_overlaps` finds nothing.
 
     Errors: FileNotFoundError for a missing source, ValueError for one that can't be read or when no book is left.
     """
-    found = [book for source in sources for book in _book_files(source)]
-    names = {name for name, _ in found}
-    report = TextReport(excluded=sorted(names & set(exclude)), not_found=sorted(set(exclude) - names))
-    chosen = sorted((book for book in found if book[0] not in set(exclude)), key=lambda book: book[0])
-    if not chosen:
-        raise ValueError(f"{', '.join(map(str, sources))}: no books (.txt) found that are not excluded")
-    random.Random(seed).shuffle(chosen)
-
+    avoided = frozenset(gram for words in avoid for gram in ngrams(words))
+    jobs = jobs or os.cpu_count() or 1
+    outputs = [output, heldout] if heldout else [output]
+    for path in outputs:
+        path.parent.mkdir(parents=True, exist_ok=True)
     seen: set[int] = set()
     held: set[int] = set()
-    unfinished = {path: path.with_name(f".{path.name}") for path in (output, heldout) if path}
-    with ExitStack() as stack:
-        pool = stack.enter_context(Pool(jobs)) if jobs > 1 else None
-        normalized = pool.imap(_normalize_book, chosen) if pool else map(_normalize_book, chosen)
-        text = stack.enter_context(open_text(unfinished[output], "wt"))
-        tuning = stack.enter_context(open_text(unfinished[heldout], "wt")) if heldout else None
-        console = Console(stderr=True)
-        bar = track(normalized, "normalising", len(chosen), console=console, disable=not console.is_terminal)
-        for name, lines, dropped in bar:
-            prints = _fingerprints(lines)
-            if not lines:
-                report.empty.append(name)
-            elif 2 * len(prints & seen) > len(prints):
-                report.duplicates.append(name)
-            elif tuning and len(report.heldout) < heldout_books:
-                report.heldout.append(name)
-                report.heldout_words += _write(_first_words(lines, heldout_words // heldout_books), tuning)
-                held |= prints
-            elif len(prints & held) > 2:
-                report.near_heldout.append(name)
-            else:
-                report.books += 1
-                report.sentences += len(lines)
-                report.words += _write(lines, text)
-                report.dropped += dropped
-            seen |= prints
-    for path, written in unfinished.items():
-        written.replace(path)
+    with tempfile.TemporaryDirectory(prefix=".prepare-text-", dir=output.parent) as folder:
+        scratch = Path(folder)
+        found = [book for source in sources for book in _find_books(source, scratch)]
+        names = {name for name, _ in found}
+        report = TextReport(excluded=sorted(names & set(exclude)), not_found=sorted(set(exclude) - names))
+        chosen = sorted((book for book in found if book[0] not in set(exclude)), key=lambda book: book[0])
+        if not chosen:
+            raise ValueError(f"{', '.join(map(str, sources))}: no books (.txt) found that are not excluded")
+        random.Random(seed).shuffle(chosen)
+
+        unfinished = [scratch / f"{number}-{path.name}" for number, path in enumerate(outputs)]
+        with ExitStack() as files:
+            text, *tuning = (files.enter_context(open_text(path, "wt")) for path in unfinished)
+            pool = files.enter_context(ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(avoided,)))
+            normalized = _normalize_books(chosen, pool, ahead=2 * jobs)
+            for name, lines, dropped in progress_bar(normalized, "normalising", len(chosen)):
+                prints = _fingerprints(lines)
+                if not lines:
+                    report.empty.append(name)
+                elif 2 * len(prints & seen) > len(prints):
+                    report.duplicates.append(name)
+                elif tuning and len(report.heldout) < heldout_books:
+                    report.heldout.append(name)
+                    report.heldout_words += _write(_first_words(lines, heldout_words // heldout_books), tuning[0])
+                    held |= prints
+                elif len(prints & held) > 2:
+                    report.near_heldout.append(name)
+                else:
+                    report.books += 1
+                    report.sentences += len(lines)
+                    report.words += _write(lines, text)
+                    report.dropped += dropped
+                seen |= prints
+        for path, written in zip(outputs, unfinished, strict=True):
+            shutil.move(written, path)
     return report
 
 

@@ -1,12 +1,15 @@
 from math import log
 from pathlib import Path
 
+import kenlm
 import numpy as np
 import pytest
 
 from lm.ngram import NgramModel, build_ngram
+from lm.query import score_sentences
 from lm.vocabulary import END, START, UNKNOWN, Vocabulary
 
+DATA = Path(__file__).parents[1] / "data"
 TOOLS = Path(__file__).parents[2] / "build/kenlm/bin"
 needs_tools = pytest.mark.skipif(not (TOOLS / "lmplz").is_file(), reason="no KenLM tools; `make lm-tools` builds them")
 
@@ -60,6 +63,19 @@ def test_all_next_words_share_a_probability_of_one(model: NgramModel) -> None:
     assert model.score([state] * 4, [UNKNOWN, 5, 3, 4])[0] == pytest.approx(log_probs[[UNKNOWN, 5, 3, 4]])
 
 
+def test_sentences_have_kenlms_own_scores() -> None:
+    kenlm_model = kenlm.Model(str(DATA / "tiny.bin"))
+    words = [*(DATA / "librispeech.trans.txt").read_text().split(), "THE", "NICE", "BEACH", "SPEECH", "<unk>"]
+    vocabulary = Vocabulary(sorted({word for word in words if word in kenlm_model}))
+    model = NgramModel(DATA / "tiny.bin", vocabulary)
+    random = np.random.default_rng(1)
+    sentences = [random.choice(words, length).tolist() for length in random.integers(0, 12, 200)]
+    for sentence, score in zip(sentences, score_sentences(model, sentences), strict=True):
+        expected = [log_prob for log_prob, _, _ in kenlm_model.full_scores(" ".join(sentence))]
+        assert score.log_probs / log(10) == pytest.approx(expected, abs=1e-5)
+        assert score.log_prob / log(10) == pytest.approx(kenlm_model.score(" ".join(sentence)), abs=1e-4)
+
+
 def test_says_what_is_wrong_with_a_model(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no\.bin"):
         NgramModel(tmp_path / "no.bin", Vocabulary([]))
@@ -73,10 +89,10 @@ def test_says_what_is_missing_to_build(tmp_path: Path) -> None:
     text, words = tmp_path / "text.txt", tmp_path / "words.txt"
     text.write_text("A B\n")
     with pytest.raises(FileNotFoundError, match=r"words\.txt"):
-        build_ngram(text, tmp_path / "out.bin", words)
+        build_ngram([text], tmp_path / "out.bin", words)
     words.write_text("A\nB\n")
     with pytest.raises(FileNotFoundError, match="make lm-tools"):
-        build_ngram(text, tmp_path / "out.bin", words, tools=tmp_path)
+        build_ngram([text], tmp_path / "out.bin", words, tools=tmp_path)
 
 
 @needs_tools
@@ -88,7 +104,7 @@ def test_builds_a_model(tmp_path: Path, threshold: float) -> None:
     vocabulary = Vocabulary(["A", "B", "C"])
     vocabulary.save(words)
     report = build_ngram(
-        text,
+        [text],
         tmp_path / "out.bin",
         words,
         order=3,
@@ -97,9 +113,11 @@ def test_builds_a_model(tmp_path: Path, threshold: float) -> None:
         memory="100M",
         tools=TOOLS,
     )
-    assert report.estimated[0] == len(vocabulary)
-    assert len(report.discounts) == 3
-    assert (sum(report.kept) < sum(report.estimated)) == (threshold > 0)
+    (estimate,) = report.estimates
+    assert estimate.estimated[0] == len(vocabulary)
+    assert len(estimate.discounts) == 3
+    assert (sum(estimate.kept) < sum(estimate.estimated)) == (threshold > 0)
+    assert report.ngrams == estimate.kept
     assert report.binary_bytes == (tmp_path / "out.bin").stat().st_size
     model = NgramModel(tmp_path / "out.bin", vocabulary)
     assert model.order == 3
@@ -112,9 +130,33 @@ def test_builds_a_model(tmp_path: Path, threshold: float) -> None:
 
 
 @needs_tools
+@pytest.mark.parametrize("threshold", [0, 1e-3])
+def test_merges_the_models_of_several_texts(tmp_path: Path, threshold: float) -> None:
+    random = np.random.default_rng(1)
+    texts, words, tune, output = ([tmp_path / name for name in ("1", "2")], *(tmp_path / n for n in ("v", "t", "out")))
+    Vocabulary(["A", "B", "C", "D"]).save(words)
+    lines = [[" ".join(random.choice(list("ABC" + last), 8)) + "\n" for _ in range(400)] for last in ("D", "E")]
+    for text, own in zip(texts, lines, strict=True):
+        text.write_text("".join(own[:300]))
+    tune.write_text("".join(lines[0][300:] + lines[1][300:325]))  # four times as much of the first kind
+    report = build_ngram(texts, output, words, 3, [0], threshold=threshold, memory="100M", tune=tune, tools=TOOLS)
+    assert sum(report.weights) == pytest.approx(1)
+    assert report.weights[0] > 0.55
+    assert len(report.estimates) == 2
+    assert all(
+        max(pair) <= merged <= sum(pair)
+        for merged, *pair in zip(report.ngrams, *(estimate.kept for estimate in report.estimates), strict=True)
+    )
+    model = NgramModel(output, Vocabulary.load(words))
+    assert np.exp(model.next_words(model.initial())).sum() == pytest.approx(1)
+    with pytest.raises(ValueError, match="several texts need held-out text"):
+        build_ngram(texts, output, words, tools=TOOLS)
+
+
+@needs_tools
 def test_passes_on_why_a_tool_failed(tmp_path: Path) -> None:
     text, words = tmp_path / "text.txt", tmp_path / "words.txt"
     text.write_text("<s> A\n")
     words.write_text("A\n")
     with pytest.raises(ValueError, match=r"lmplz failed: .*<s>"):
-        build_ngram(text, tmp_path / "out.bin", words, memory="100M", tools=TOOLS)
+        build_ngram([text], tmp_path / "out.bin", words, memory="100M", tools=TOOLS)

@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lm.arpa import read_arpa, write_arpa
 from lm.ngram import NgramModel
-from lm.prune import chain, choose, prune_ngram, read_arpa, write_arpa
+from lm.prune import chain, choose, prune_ngram
 from lm.vocabulary import Vocabulary
 
 SENTENCES = 20 * [["A", "B"], ["A", "B"], ["A", "B"], ["B", "C"], ["C"], ["B", "A", "B"]]

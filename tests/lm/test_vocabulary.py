@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from lm.cli import app
 from lm.vocabulary import (
     END,
     START,
@@ -59,3 +61,15 @@ def test_reads_counts(tmp_path: Path) -> None:
     path.write_text("the 3\n")
     with pytest.raises(ValueError, match=":1: want a word"):
         read_counts(path)
+
+
+def test_command_reports_what_held_out_texts_lack(tmp_path: Path) -> None:
+    text, heldout, output = tmp_path / "text.txt", tmp_path / "heldout.txt", tmp_path / "words.txt"
+    text.write_text("A B A C\nA B\n")
+    heldout.write_text("A, b.\n\nC? D!\n")
+    arguments = ["build-vocabulary", text, "--output", output, "--size", 2, "--heldout", heldout]
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert output.read_text() == "A\nB\n"
+    assert result.stdout == ""
+    assert f"{output}: 2 words, 83.33% of the text's" in result.stderr
+    assert f"{heldout}: 50.00% of the words are out of vocabulary" in result.stderr
