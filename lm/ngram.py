@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 from math import log
 from operator import itemgetter
 from pathlib import Path
@@ -81,10 +81,10 @@ class NgramModel:
                 scores.extend(map(score, full_scores(sentence)))
             if rest:
                 scores.extend(map(score, full_scores(rest, eos=False)))
-        lengths = [len(sequence) for sequence in sequences]
         unknown = self._unknown[np.fromiter(chain.from_iterable(sequences), np.intp, len(scores))]
         log_probs = (LN10 * np.array(scores) + self._unknown_share * unknown).astype(np.float32)
-        return np.split(log_probs, np.cumsum(lengths))[:-1]
+        stops = list(accumulate(map(len, sequences)))
+        return [log_probs[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
 
     def next_words(self, state: kenlm.State) -> np.ndarray:
         """Log-probabilities [V] float64 of every word after the state; `<s>` has −inf, the rest sum to 1.

@@ -112,7 +112,7 @@ class SentenceScore:
     @property
     def log_prob(self) -> float:
         """log P(sentence)"""
-        return float(self.log_probs.sum(dtype=np.float64))
+        return math.fsum(self.log_probs.tolist())
 
     @property
     def perplexity(self) -> float:
@@ -124,8 +124,12 @@ def score_sentences(model: LanguageModel[Any], sentences: Iterable[Sequence[str]
     remaining = iter(sentences)
     while block := list(islice(remaining, BLOCK)):
         ids = [[*model.vocabulary.encode(words), END] for words in block]
-        for words, sentence, log_probs in zip(block, ids, model.log_probs(ids), strict=True):
-            yield SentenceScore([*words, SPECIAL_WORDS[END]], log_probs, np.array(sentence) == UNKNOWN)
+        oov = np.fromiter(chain.from_iterable(ids), np.intp) == UNKNOWN
+        start = 0
+        for words, log_probs in zip(block, model.log_probs(ids), strict=True):
+            stop = start + len(log_probs)
+            yield SentenceScore([*words, SPECIAL_WORDS[END]], log_probs, oov[start:stop])
+            start = stop
 
 
 def score_document(model: LanguageModel[Any], sentences: Iterable[Sequence[str]]) -> Iterator[SentenceScore]:
