@@ -196,6 +196,7 @@ def train(
         Path | None, typer.Option(help="What train-letter-to-sound wrote; phones need it.")
     ] = None,
     pieces: Annotated[Path | None, typer.Option(help="A SentencePiece model; pieces need it.")] = None,
+    start_from: Annotated[Path | None, typer.Option(help="A model folder whose weights to begin with.")] = None,
 ) -> None:
     """Train an acoustic model; resume if the output folder holds a checkpoint. Prints the best checkpoint's path.
 
@@ -203,14 +204,14 @@ def train(
 
         asr train recipes/librispeech/mini.toml --letter-to-sound exp/letter_to_sound.safetensors --output exp/am
 
-        asr train settings.toml --units characters --output exp/characters
+        asr train settings.toml --units characters --start-from asr/default_model --output exp/characters
     """
     with one_line_errors():
         made = make_units(units, letter_to_sound, pieces)
         from asr.train import read_config
         from asr.train import train as run
 
-        print(run(read_config(settings), made, output))
+        print(run(read_config(settings), made, output, start_from))
 
 
 @app.command()

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from safetensors.torch import save_file
 
-from asr.decoder.beam import BeamConfig, Weights
+from asr.decoder.beam import BeamConfig
+from asr.decoder.hypothesis import Weights
 from asr.letter_to_sound import LetterToSound
 from asr.lexicon import cmudict, write_lexicon
 from asr.units import PHONES

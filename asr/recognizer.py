@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from asr import audio
 from asr.acoustic import FRAME_SECONDS, AcousticConfig, AcousticModel
 from asr.align import align
-from asr.decoder.beam import BeamConfig, BeamSearch, Hypothesis, Weights
+from asr.decoder.beam import BeamConfig, BeamSearch
+from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.decoder.rescore import rescore
 from asr.features import SAMPLE_RATE
 from asr.letter_to_sound import LetterToSound

@@ -7,12 +7,14 @@ from typing import Any
 import torch
 from rapidfuzz.distance import Levenshtein
 from rich.console import Console
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from asr.acoustic import AcousticConfig, AcousticModel
 from asr.augment import Masks, SpeedPerturbation
 from asr.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
 from asr.units import BLANK, Units
+from lm.bundle import dequantized, open_bundle
 from lm.engine import Budget, Training, fit, read_settings
 
 
@@ -86,8 +88,23 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
     return total / batch.label_lengths.sum()
 
 
-def train(config: AcousticTrainConfig, units: Units, output: Path) -> Path:
-    """Train until the budget is spent; resume if `output` holds a checkpoint. Returns the best checkpoint's path."""
+def take_over(model: AcousticModel, weights: dict[str, Tensor]) -> None:
+    """Set a model's parameters to a bundle's weights wherever name and shape agree. ValueError if nowhere."""
+    own = model.state_dict()
+    fitting = {
+        name: weight for name, weight in dequantized(weights).items() if name in own and own[name].shape == weight.shape
+    }
+    if not fitting:
+        raise ValueError("the model to start from has no layer of the sizes in the settings")
+    model.load_state_dict({**own, **fitting})
+
+
+def train(config: AcousticTrainConfig, units: Units, output: Path, start_from: Path | None = None) -> Path:
+    """Train until the budget is spent; resume if `output` holds a checkpoint. Returns the best checkpoint's path.
+
+    start_from: a model folder whose acoustic weights to begin with, instead of random ones; layers of another shape,
+    such as the output layer over other units, begin at random.
+    """
     cache = output.parent / "features"
     console = Console(stderr=True)
 
@@ -104,4 +121,6 @@ def train(config: AcousticTrainConfig, units: Units, output: Path) -> Path:
     dev = BatchLoader(utterances([Corpus(config.dev)], 1.0), config.batch_seconds, None)
     torch.manual_seed(config.seed)
     module = AcousticTraining(config, len(units.symbols))
+    if start_from:
+        take_over(module.model, load_file(open_bundle(start_from).file("acoustic.safetensors")))
     return fit(module, training, dev, output, monitor="dev/unit_error_rate")

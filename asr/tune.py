@@ -13,7 +13,8 @@ from rapidfuzz.distance import Levenshtein
 from rich.console import Console
 from rich.progress import track
 
-from asr.decoder.beam import BeamSearch, Hypothesis, Weights
+from asr.decoder.beam import BeamSearch
+from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.decoder.rescore import rescore
 from asr.recognizer import Recognizer
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asr.audio import AudioError
-from asr.decoder.beam import Hypothesis, Weights
+from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.recognizer import Segment, Transcript
 
 

@@ -5,18 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr.decoder import search
+from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.lexicon import LexiconTree
 from lm.kenlm_trie import NgramTables
 from lm.vocabulary import END, START, Vocabulary
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What each score counts for; the acoustic log-prob has weight 1."""
-
-    ngram: float
-    lstm: float
-    word: float  # added for every word: CTC and language models both favour few words
 
 
 @dataclass(frozen=True)
@@ -26,25 +18,6 @@ class BeamConfig:
     size: int = 300  # hypotheses kept a frame
     score: float = 18.0  # nats below the best at which a hypothesis is given up
     nbest: int = 100
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """One reading of an utterance. All scores are natural logs."""
-
-    words: tuple[str, ...]
-    acoustic: float  # of all CTC paths met that spell the words
-    ngram: float  # of the words and the sentence end
-    lstm: float | None = None  # likewise; None before rescoring
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.words)
-
-    def total(self, weights: Weights) -> float:
-        """The score that ranks: acoustic + ngram weight * ngram + lstm weight * lstm + word bonus * words."""
-        lstm = weights.lstm * self.lstm if self.lstm is not None else 0.0
-        return self.acoustic + weights.ngram * self.ngram + lstm + weights.word * len(self.words)
 
 
 class BeamSearch:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from asr.decoder.beam import Hypothesis, Weights
+from asr.decoder.hypothesis import Hypothesis, Weights
 from lm.model import LanguageModel
 from lm.vocabulary import END
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.decoder.beam import BeamConfig, BeamSearch, Weights
+from asr.decoder.beam import BeamConfig, BeamSearch
+from asr.decoder.hypothesis import Weights
 from asr.lexicon import compile_tree
 from lm.kenlm_trie import NgramTables
 from lm.vocabulary import END, START, Vocabulary

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from asr.decoder.beam import Hypothesis, Weights
+from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.decoder.rescore import rescore, sentence_scores
 from asr.recognizer import confidences
 from asr.tune import NbestLists

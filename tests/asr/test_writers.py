@@ -4,7 +4,7 @@ import json
 import pytest
 
 from asr.audio import AudioError
-from asr.decoder.beam import Hypothesis, Weights
+from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.recognizer import Segment, Transcript, Word
 from asr.writers import JsonWriter, TableWriter, TextWriter, Writer
 
