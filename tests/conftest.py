@@ -23,7 +23,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from asr.acoustic import AcousticConfig, AcousticModel
     from asr.decoder.beam import BeamConfig
-from asr.decoder.hypothesis import Weights
+    from asr.decoder.hypothesis import Weights
     from asr.units import CharacterUnits
     from lm.bundle import quantized, write_bundle
     from lm.lstm import LstmConfig, WordLstm

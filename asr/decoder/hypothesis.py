@@ -30,6 +30,6 @@ class Hypothesis:
         return " ".join(self.words)
 
     def total(self, weights: Weights) -> float:
-        """The score that ranks: acoustic + boost + the scores of both language models and the words by their weights."""
+        """The score that ranks: acoustic + boost + by their weights both language models' scores and the words."""
         lstm = weights.lstm * self.lstm if self.lstm is not None else 0.0
         return self.acoustic + self.boost + weights.ngram * self.ngram + lstm + weights.word * len(self.words)
