@@ -239,21 +239,28 @@ def train_letter_to_sound(
 def export(
     output: Annotated[Path, typer.Argument(help="The model folder to write.")],
     acoustic: Annotated[Path, typer.Option(help="A checkpoint of asr train.")],
-    language_models: Annotated[Path, typer.Option(help="A folder that lm export wrote.")],
-    letter_to_sound: Annotated[Path, typer.Option(help="What train-letter-to-sound wrote.")],
+    language_models: Annotated[Path, typer.Option(help="A folder that lm export or asr export wrote.")],
+    units: Annotated[UnitKind, typer.Option(help="What the acoustic model was trained to emit.")] = UnitKind.phones,
+    letter_to_sound: Annotated[
+        Path | None, typer.Option(help="What train-letter-to-sound wrote; phones need it.")
+    ] = None,
+    pieces: Annotated[Path | None, typer.Option(help="A SentencePiece model; pieces need it.")] = None,
     model_card: Annotated[Path | None, typer.Option(help="Becomes MODEL_CARD.md.")] = None,
 ) -> None:
     """Put trained models together into a folder for --model; weights are packed to a quarter of their size.
 
-    Example:
+    Examples:
 
         asr export exp/model --acoustic exp/am/best.ckpt --language-models exp/lm
         --letter-to-sound exp/letter_to_sound.safetensors
+
+        asr export exp/character_model --units characters --acoustic exp/characters/best.ckpt
+        --language-models asr/default_model
     """
     with one_line_errors():
         from asr.export import export as run
 
-        run(output, acoustic, language_models, letter_to_sound, model_card)
+        run(output, acoustic, language_models, units.value, letter_to_sound, pieces, model_card)
 
 
 @app.command()

@@ -12,12 +12,12 @@ from asr.decoder.beam import BeamConfig
 from asr.decoder.hypothesis import Weights
 from asr.letter_to_sound import LetterToSound
 from asr.lexicon import cmudict, write_lexicon
-from asr.units import PHONES
+from asr.units import PHONES, CharacterUnits, PieceUnits
 from lm.bundle import Bundle, open_bundle, quantized, write_bundle
 from lm.engine import read_checkpoint
 from lm.vocabulary import SPECIAL_WORDS, Vocabulary
 
-LANGUAGE_MODELS = ("vocabulary.txt", "ngram.bin", "lstm.safetensors")  # of the bundle that `lm export` writes
+LANGUAGE_MODELS = ("vocabulary.txt", "ngram.bin", "lstm.safetensors")  # in what `lm export` and `export` write
 # Where `asr tune` starts from.
 DECODER: dict[str, Any] = {
     "beam": asdict(BeamConfig()),
@@ -30,39 +30,63 @@ def export(
     output: Path,
     acoustic: Path,
     language_models: Path,
-    letter_to_sound: Path,
+    units: str = "phones",
+    letter_to_sound: Path | None = None,
+    pieces: Path | None = None,
     model_card: Path | None = None,
 ) -> Bundle:
-    """Write a bundle of phones from the checkpoint of an acoustic model and a bundle that `lm export` wrote.
+    """Write a bundle from the checkpoint of an acoustic model and a bundle that holds language models.
 
-    The lexicon holds CMUdict's pronunciations, and the letter-to-sound model's for the words that CMUdict lacks.
+    units: "phones", "characters" or "pieces", as the acoustic model was trained. Phones need `letter_to_sound`, pieces
+    `pieces`, a SentencePiece model. Raises ValueError if that is missing or the checkpoint emits other units.
     """
     sizes, acoustic_weights = read_checkpoint(acoustic)
     lm = open_bundle(language_models)
-    words = [word for word in Vocabulary.load(lm.file("vocabulary.txt")) if word not in SPECIAL_WORDS]
-    known = cmudict()
-    unknown = [word for word in words if word not in known]
-    guessed = dict(zip(unknown, LetterToSound.load(letter_to_sound, PHONES).pronounce_all(unknown), strict=True))
-    lexicon = {word: known.get(word) or [guessed[word]] for word in words if word in known or guessed[word]}
-    Console(stderr=True).print(f"lexicon: {len(lexicon)} words, {len(unknown)} of them by letter-to-sound")
+    files = {name: lm.file(name) for name in LANGUAGE_MODELS}
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder)
+        if units == "phones":
+            if not letter_to_sound:
+                raise ValueError("phones need --letter-to-sound FILE; asr train-letter-to-sound makes one")
+            emitted = 1 + len(PHONES)
+            words = [word for word in Vocabulary.load(files["vocabulary.txt"]) if word not in SPECIAL_WORDS]
+            write_lexicon(made / "lexicon.txt", pronounced(words, LetterToSound.load(letter_to_sound, PHONES)))
+            files["letter_to_sound.safetensors"] = letter_to_sound
+        elif units == "pieces":
+            if not pieces:
+                raise ValueError("pieces need --pieces FILE; sentencepiece's spm_train makes one")
+            emitted = len(PieceUnits(pieces).symbols)
+            files["pieces.model"] = pieces
+        else:
+            emitted = len(CharacterUnits().symbols)
+        if sizes["units"] != emitted:
+            raise ValueError(
+                f"{acoustic}: emits {sizes['units']} units, but {units} are {emitted}: name what it was trained on"
+            )
         # The front end has no trained weights; its tables are computed anew wherever it is used.
         trained = {name: weight for name, weight in acoustic_weights.items() if not name.startswith("front_end.")}
         save_file(quantized(trained), made / "acoustic.safetensors")
-        write_lexicon(made / "lexicon.txt", lexicon)
-        files = {name: lm.file(name) for name in LANGUAGE_MODELS}
-        files |= {path.name: path for path in made.iterdir()} | {"letter_to_sound.safetensors": letter_to_sound}
+        files |= {path.name: path for path in made.iterdir()}
         if model_card:
             files["MODEL_CARD.md"] = model_card
         config = {
-            "units": "phones",
+            "units": units,
             "acoustic": sizes,
             "lstm": lm.config["lstm"],
             "mixture": lm.config["mixture"],
             "decoder": DECODER,
         }
         return write_bundle(output, config, files)
+
+
+def pronounced(words: list[str], letter_to_sound: LetterToSound) -> dict[str, list[str]]:
+    """Word -> CMUdict's pronunciations, or the letter-to-sound model's if it has none; silent words are left out."""
+    known = cmudict()
+    unknown = [word for word in words if word not in known]
+    guessed = dict(zip(unknown, letter_to_sound.pronounce_all(unknown), strict=True))
+    lexicon = {word: known.get(word) or [guessed[word]] for word in words if word in known or guessed[word]}
+    Console(stderr=True).print(f"lexicon: {len(lexicon)} words, {len(unknown)} of them by letter-to-sound")
+    return lexicon
 
 
 def set_weights(folder: Path, first_pass: Weights, second_pass: Weights) -> None:

@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from asr.acoustic import AcousticConfig, AcousticModel
+from asr.cli import app
+from asr.recognizer import Recognizer
+from asr.units import PHONES, CharacterUnits
+from lm.bundle import DEFAULT
+from lm.vocabulary import SPECIAL_WORDS, Vocabulary
+
+
+def checkpoint(path: Path, units: int) -> Path:
+    """As `asr train` writes it, with random weights."""
+    torch.manual_seed(1)
+    model = AcousticModel(AcousticConfig(units, hidden=16, layers=1, channels=4))
+    weights = {f"model.{name}": weight for name, weight in model.state_dict().items()}
+    torch.save({"sizes": vars(model.config), "state_dict": weights}, path)
+    return path
+
+
+def export(output: Path, acoustic: Path, language_models: Path, *more: object) -> Result:
+    arguments = ["export", output, "--acoustic", acoustic, "--language-models", language_models, *more]
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def assert_it_transcribes(model: Path, units: int) -> None:
+    recognizer = Recognizer.load(model)
+    noise = np.random.default_rng(1).standard_normal(16_000).astype(np.float32)
+    assert recognizer.emissions(noise).shape[1] == units
+    assert recognizer.transcribe(0.1 * noise).duration == 1
+
+
+def test_characters(tiny_bundle: Path, tmp_path: Path) -> None:
+    units = len(CharacterUnits().symbols)
+    acoustic = checkpoint(tmp_path / "best.ckpt", units)
+    assert export(tmp_path / "model", acoustic, tiny_bundle, "--units", "characters").exit_code == 0
+    assert_it_transcribes(tmp_path / "model", units)
+    assert not list(tmp_path.glob("model/l[ei]*"))  # neither lexicon nor letter-to-sound
+
+
+def test_phones(tiny_bundle: Path, tmp_path: Path) -> None:
+    units = 1 + len(PHONES)
+    acoustic = checkpoint(tmp_path / "best.ckpt", units)
+    result = export(tmp_path / "model", acoustic, tiny_bundle)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "error: phones need --letter-to-sound FILE; asr train-letter-to-sound makes one\n",
+    )
+    letter_to_sound = DEFAULT / "letter_to_sound.safetensors"
+    result = export(tmp_path / "model", acoustic, tiny_bundle, "--letter-to-sound", letter_to_sound)
+    assert result.exit_code == 0
+    assert_it_transcribes(tmp_path / "model", units)
+
+
+def test_pieces(tiny_bundle: Path, tmp_path: Path) -> None:
+    sentencepiece = pytest.importorskip("sentencepiece")
+    words = [word for word in Vocabulary.load(tiny_bundle / "vocabulary.txt") if word not in SPECIAL_WORDS]
+    pieces = tmp_path / "pieces.model"
+    with pieces.open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(words), model_writer=file, vocab_size=40, hard_vocab_limit=False, minloglevel=2
+        )
+    units = 1 + sentencepiece.SentencePieceProcessor(model_file=str(pieces)).get_piece_size()
+    acoustic = checkpoint(tmp_path / "best.ckpt", units)
+    assert export(tmp_path / "model", acoustic, tiny_bundle, "--units", "pieces").stderr.startswith(
+        "error: pieces need --pieces FILE"
+    )
+    assert export(tmp_path / "model", acoustic, tiny_bundle, "--units", "pieces", "--pieces", pieces).exit_code == 0
+    assert_it_transcribes(tmp_path / "model", units)
+
+
+def test_a_checkpoint_of_other_units(tiny_bundle: Path, tmp_path: Path) -> None:
+    acoustic = checkpoint(tmp_path / "best.ckpt", 1 + len(PHONES))
+    result = export(tmp_path / "model", acoustic, tiny_bundle, "--units", "characters")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "emits 40 units, but characters are 29" in line
