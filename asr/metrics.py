@@ -1,38 +1,38 @@
-"""Error rates, and the evaluation of a recogniser on a corpus: three decodings of the same emissions."""
+"""The evaluation of a recogniser on a corpus: three decodings of the same emissions."""
 
+import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-import jiwer
 import numpy as np
 from lhotse.cut import Cut
 
 from asr import audio
 from asr.decoder.rescore import rescore
+from asr.errors import (
+    aligned,
+    alignment_view,
+    compare,
+    confidence_quality,
+    confusions,
+    error_counts,
+    error_rates,
+    oracle_errors,
+    spelled,
+    wer_interval,
+)
 from asr.features import SAMPLE_RATE
-from asr.recognizer import Recognizer
+from asr.recognizer import Recognizer, confidences
 from asr.segments import cut_at_silence
 from lm.text import normalize
 
 DECODINGS = ("greedy", "ngram", "lstm")  # acoustics alone, with the n-gram's beam search, and rescored
-
-
-@dataclass(frozen=True)
-class ErrorRates:
-    """Substitutions, deletions and insertions over the reference's length, in per cent; spaces are characters too."""
-
-    wer: float
-    cer: float
-
-
-def error_rates(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRates:
-    """Word and character error rates of a corpus, both sides normalised. ValueError if the references have no words."""
-    wanted, found = ([" ".join(normalize(text)) for text in texts] for texts in (references, hypotheses))
-    if not any(wanted):
-        raise ValueError("the references have no words: error rates are undefined")
-    return ErrorRates(round(100 * jiwer.wer(wanted, found), 2), round(100 * jiwer.cer(wanted, found), 2))
+FINAL = "lstm"
+STAGES = ("emissions", "first_pass", "rescoring")
+UTTERANCES = "utterances.jsonl"
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,16 @@ class Decoded:
     greedy: str
     ngram: str
     lstm: str
+    confidences: list[float]  # of the words of `lstm`
+    oracle_errors: int  # word errors of the best readings in the n-best lists
+
+
+@dataclass(frozen=True)
+class Transcribed:
+    """What is needed of an utterance of an earlier evaluation."""
+
+    reference: str
+    final: str
 
 
 @dataclass(frozen=True)
@@ -53,21 +63,84 @@ class Evaluation:
 
     utterances: list[Decoded]
     unreadable: list[str]  # "ID: what is wrong with its audio"
-    busy: float  # seconds spent on emissions, first pass and rescoring
+    spent: dict[str, float]  # seconds of wall time in each of STAGES
 
-    def summary(self) -> dict[str, Any]:
-        """Sizes, real-time factor and the error rates of each decoding, ready for JSON."""
+    def summary(self, top: int = 10, earlier: tuple[str, Mapping[str, Transcribed]] | None = None) -> dict[str, Any]:
+        """Sizes, times, error rates of each decoding and what else is known of the errors, ready for JSON.
+
+        top: how many confusions of each kind. earlier: another evaluation to compare with, and its name. ValueError
+        if that one is of other utterances.
+        """
         references = [item.reference for item in self.utterances]
+        texts = {decoding: [getattr(item, decoding) for item in self.utterances] for decoding in DECODINGS}
+        alignments = {decoding: aligned(references, texts[decoding]) for decoding in DECODINGS}
+        errors = {decoding: error_counts(alignment)[0] for decoding, alignment in alignments.items()}
+        _, words = error_counts(alignments[FINAL])
+        rates = {
+            decoding: asdict(error_rates(references, texts[decoding]))
+            | {"wer_interval": wer_interval(errors[decoding], words)}
+            for decoding in DECODINGS
+        }
+        pairs = {"ngram": errors["ngram"]}
+        if earlier:
+            name, transcribed = earlier
+            check_same(name, transcribed, {item.id: item.reference for item in self.utterances})
+            finals = [transcribed[item.id].final for item in self.utterances]
+            pairs[name] = error_counts(aligned(references, finals))[0]
         seconds = sum(item.seconds for item in self.utterances)
         return {
             "utterances": len(references),
-            "words": sum(len(normalize(text)) for text in references),
+            "words": int(words.sum()),
             "hours": round(seconds / 3600, 4),
-            "rtf": round(self.busy / seconds, 3),
-        } | {
-            decoding: asdict(error_rates(references, [getattr(item, decoding) for item in self.utterances]))
-            for decoding in DECODINGS
+            "rtf": round(sum(self.spent.values()) / seconds, 3),
+            **{f"seconds_{stage}": round(self.spent[stage], 3) for stage in STAGES},
+            **rates,
+            "oracle_wer": round(100 * sum(item.oracle_errors for item in self.utterances) / int(words.sum()), 2),
+            "comparisons": [
+                {"before": name, "after": FINAL} | asdict(compare(before, errors[FINAL], words))
+                for name, before in pairs.items()
+            ],
+            "confidence": asdict(
+                confidence_quality(
+                    references,
+                    [item.lstm.split() for item in self.utterances],
+                    [item.confidences for item in self.utterances],
+                )
+            ),
+            "confusions": asdict(confusions(alignments[FINAL], top)),
         }
+
+    def write(self, folder: Path, summary: dict[str, Any]) -> None:
+        """Write summary.json, utterances.jsonl with all texts, and alignments.txt with the final errors in place."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+        (folder / UTTERANCES).write_text("".join(json.dumps(vars(item)) + "\n" for item in self.utterances))
+        final = aligned([item.reference for item in self.utterances], [item.lstm for item in self.utterances])
+        (folder / "alignments.txt").write_text(alignment_view([item.id for item in self.utterances], final))
+
+
+def read_transcribed(folder: Path) -> dict[str, Transcribed]:
+    """The utterances, by id, of an evaluation that `write` wrote. ValueError if there is none in the folder."""
+    path = folder / UTTERANCES
+    try:
+        items = [json.loads(line) for line in path.read_text().splitlines()]
+        return {item["id"]: Transcribed(item["reference"], item[FINAL]) for item in items}
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; name the --output folder of an earlier asr evaluate") from None
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path}: not what asr evaluate writes; evaluate again with --output {folder}") from None
+
+
+def check_same(name: str, earlier: Mapping[str, Transcribed], references: Mapping[str, str]) -> None:
+    """ValueError unless an earlier evaluation of that name is of these references (id to text)."""
+    there = {key: normalize(item.reference) for key, item in earlier.items()}
+    here = {key: normalize(text) for key, text in references.items()}
+    different = sorted(key for key in there.keys() | here.keys() if there.get(key) != here.get(key))
+    if different:
+        raise ValueError(
+            f"{name}: of other utterances or texts than these ({len(different)} differ, {different[0]} for one); "
+            "evaluate both with the same --data and --limit"
+        )
 
 
 def evaluate(recognizer: Recognizer, cuts: Iterable[Cut]) -> Evaluation:
@@ -76,27 +149,37 @@ def evaluate(recognizer: Recognizer, cuts: Iterable[Cut]) -> Evaluation:
     recognizer.decode(recognizer.emissions(np.zeros(SAMPLE_RATE // 10, dtype=np.float32)))
     utterances: list[Decoded] = []
     unreadable: list[str] = []
-    busy = 0.0
+    spent = np.zeros(len(STAGES))
     for cut in cuts:
         try:
             waveform = audio.load_cut(cut)
         except audio.AudioError as error:
             unreadable.append(str(error))
             continue
-        started = time.perf_counter()
+        times = [time.perf_counter()]
         emissions = [recognizer.emissions(waveform[first:end]) for first, end in cut_at_silence(waveform)]
+        times.append(time.perf_counter())
         first_pass = [recognizer.search.decode(log_probs) for log_probs in emissions]
+        times.append(time.perf_counter())
         rescored = [rescore(nbest, recognizer.lstm, recognizer.weights) for nbest in first_pass]
-        busy += time.perf_counter() - started
+        times.append(time.perf_counter())
+        spent += np.diff(times)
+        reference = cut.supervisions[0].text
+        readings = [
+            [[part for word in hypothesis.words for part in spelled(word)] for hypothesis in nbest]
+            for nbest in rescored
+        ]
         decoded = Decoded(
             id=cut.id,
             seconds=len(waveform) / SAMPLE_RATE,
-            reference=cut.supervisions[0].text,
+            reference=reference,
             greedy=" ".join(recognizer.greedy(log_probs) for log_probs in emissions),
             ngram=" ".join(nbest[0].text for nbest in first_pass),
             lstm=" ".join(nbest[0].text for nbest in rescored),
+            confidences=[round(value, 3) for nbest in rescored for value in confidences(nbest, recognizer.weights)],
+            oracle_errors=oracle_errors(normalize(reference), readings),
         )
         utterances.append(decoded)
     if not utterances:
         raise ValueError(f"there is nothing to evaluate: of {len(unreadable)} utterances none could be read")
-    return Evaluation(utterances, unreadable, busy)
+    return Evaluation(utterances, unreadable, dict(zip(STAGES, spent.tolist(), strict=True)))
