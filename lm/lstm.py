@@ -10,6 +10,8 @@ Ghahramani 2016), whole words dropped, recurrent weights dropped. Plain RNN and 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from lm.bundle import Bundle, dequantized
+from lm.prefix_tree import PrefixTree
 from lm.vocabulary import END, START, Vocabulary
 
 CELLS: dict[str, Any] = {"lstm": (nn.LSTM, torch.lstm), "gru": (nn.GRU, torch.gru), "rnn": (nn.RNN, torch.rnn_tanh)}
@@ -72,7 +75,7 @@ class WordLstm(nn.Module):
             shortening, short = tail.get_parameter("0.weight"), tail.get_parameter("1.weight")
             rare = nn.functional.embedding(flat[rows] - low, short) @ shortening
             embedded = embedded.index_copy(0, rows, rare.to(embedded.dtype))
-        return embedded.view(*words.shape, -1)
+        return embedded.view(*words.shape, self.config.hidden)
 
     def forward(self, words: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """words [T, B], memory -> top outputs [T, B, hidden], memory."""
@@ -201,6 +204,19 @@ class LstmModel:
                     result[i][start : start + len(top)] = column[here].numpy()
         return result
 
+    @torch.inference_mode()
+    def score_tree(self, tree: PrefixTree, state: LstmState) -> np.ndarray:
+        """log P of each node's word after its prefix, `state` before that: float32 [nodes], 0 for node 0.
+
+        What `score` says word by word, but many times as fast. The first call copies the weights: they must not change
+        after it.
+        """
+        return self._tree_reader.log_probs(tree, state)
+
+    @cached_property
+    def _tree_reader(self) -> "_TreeReader":
+        return _TreeReader(self.network)
+
 
 def load_lstm(bundle: Bundle) -> WordLstm:
     """The LSTM of a bundle."""
@@ -209,3 +225,136 @@ def load_lstm(bundle: Bundle) -> WordLstm:
     weights = load_file(bundle.file("lstm.safetensors"))
     network.load_state_dict(dequantized(weights))
     return network
+
+
+# --- Prefix trees -----------------------------------------------------------------------------------------
+
+BLOCK = 600_000  # logits made at once: few enough to be normalised while still in a core's cache
+
+
+class _TreeReader:
+    """Reads prefix trees with a WordLstm's weights, laid out for that.
+
+    Nearly all of the time goes into products with matrices, so none is made twice: what a layer sees of a word is
+    computed once for all places where it stands, recurrent products once for all children of a prefix, a softmax once
+    for all words that follow a prefix, and no state after a leaf. Only the recurrent products wait for each other.
+    """
+
+    def __init__(self, network: WordLstm) -> None:
+        self._network = network
+        self._layers = []
+        for layer in network.layers:
+            weights = dict(layer.named_parameters())
+            of_input, recurrent = (_Product(weights[f"weight_{x}_l0"], weights[f"bias_{x}_l0"]) for x in ("ih", "hh"))
+            self._layers.append((of_input, recurrent))
+        head = network.softmax.head.weight
+        self._head = _Product(head, torch.zeros(len(head)).index_fill(0, torch.tensor(START), -torch.inf))
+        self._tails = [_Product(tail.get_parameter("1.weight")) for tail, _, _ in network._tails()]
+
+    def log_probs(self, tree: PrefixTree, state: LstmState) -> np.ndarray:
+        """See LstmModel.score_tree."""
+        inner = np.unique(tree.parents.clip(min=0))  # the nodes that have children, numbered anew from here on
+        parents = np.searchsorted(inner, tree.parents, side="right") - 1
+        top = self._outputs(tree.words[inner], parents[inner], np.searchsorted(inner, tree.starts), state)
+        words, parents = tree.words[1:], parents[1:]
+        first, *cutoffs = self._network.softmax.cutoffs
+        cluster = np.searchsorted([first, *cutoffs], words, side="right")
+        result = np.zeros(len(tree.words), np.float32)
+        result[1:] = _log_softmax(self._head, top, parents, np.where(cluster == 0, words, first + cluster - 1))
+        for k, (product, (tail, low, _)) in enumerate(zip(self._tails, self._network._tails(), strict=True), 1):
+            rare = np.flatnonzero(cluster == k)
+            before, rows = np.unique(parents[rare], return_inverse=True)
+            shortened = tail.get_submodule("0")(_rows(top, before))
+            result[1 + rare] += _log_softmax(product, shortened, rows, words[rare] - low)
+        return result
+
+    def _outputs(self, words: np.ndarray, parents: np.ndarray, starts: np.ndarray, state: LstmState) -> Tensor:
+        """The top outputs [N, hidden] of nodes; words, parents, starts are a PrefixTree's, `state` is node 0's."""
+        distinct = np.unique(words[1:])
+        inputs, rows = self._network.embed(torch.from_numpy(distinct)), np.searchsorted(distinct, words)
+        eldest = np.diff(parents, prepend=-2) > 0  # of each parent's children
+        family = eldest.cumsum()
+        step = CELL_STEPS[self._network.config.cell]
+        for k, (of_input, recurrent) in enumerate(self._layers):
+            seen = of_input(inputs)
+            memory = tuple(part.new_empty(len(words), part.shape[1]) for part in state)
+            for part, initial in zip(memory, state, strict=True):
+                part[0] = initial[k]
+            for start, end in pairwise(np.unique(starts[1:]).tolist()):  # at the last depth all are leaves
+                before, siblings = parents[start:end], family[start:end]
+                products = recurrent(_rows(memory[0], before[eldest[start:end]]))
+                step(
+                    _rows(seen, rows[start:end]),
+                    _rows(products, siblings - siblings[0]),
+                    _rows(memory[-1], before),
+                    [part[start:end] for part in memory],
+                )
+            inputs, rows = memory[0], np.arange(len(words))
+        return memory[0]
+
+
+def _rows(values: Tensor, which: np.ndarray) -> Tensor:
+    """values[which], faster for few rows."""
+    return values.index_select(0, torch.from_numpy(which))
+
+
+class _Product:
+    """x [N, inputs] -> x @ weight.T + bias, [N, outputs], by oneDNN where there is one.
+
+    Once it has the weight in its own layout, it takes 0.7 of the time of torch's product, and half of it for ten rows.
+    """
+
+    ROWS = 64  # which the layout is made for; serves any from 2 to 2000
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self.outputs, self._bias, self._laid_out = len(weight), bias, torch.backends.mkldnn.is_available()
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), self.ROWS) if self._laid_out else weight
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if not self._laid_out:
+            return nn.functional.linear(x, self._weight, self._bias)
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "none", [], "")
+        return result
+
+
+def _log_softmax(product: _Product, inputs: Tensor, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """What the log-softmax of product(inputs) has in rows (rising) and columns: float32 [N]."""
+    block = max(1, BLOCK // product.outputs)
+    result = np.empty(len(rows), np.float32)
+    for first in range(0, len(inputs), block):
+        here = slice(*np.searchsorted(rows, (first, first + block)))
+        log_probs = product(inputs[first : first + block]).log_softmax(1).numpy()
+        result[here] = log_probs[rows[here] - first, columns[here]]
+    return result
+
+
+def _lstm_step(seen: Tensor, products: Tensor, before: Tensor, after: list[Tensor]) -> None:
+    """N cells' step: what is seen of the words, recurrent products, c before; to h and c after, all [N, ...]."""
+    hidden, cells = after
+    gates = seen.add_(products)
+    half = gates.shape[1] // 2
+    input_gate, forget_gate = gates[:, :half].sigmoid_().chunk(2, 1)
+    new, output_gate = gates[:, half:].chunk(2, 1)
+    torch.mul(before, forget_gate, out=cells).addcmul_(input_gate, _tanh(new, new))
+    _tanh(cells, hidden).mul_(output_gate.sigmoid_())
+
+
+def _gru_step(seen: Tensor, products: Tensor, before: Tensor, after: list[Tensor]) -> None:
+    """Likewise, with h before and after."""
+    (reset, update, new), (of_reset, of_update, of_new) = seen.chunk(3, 1), products.chunk(3, 1)
+    new = new + of_new * (reset + of_reset).sigmoid_()
+    torch.lerp(_tanh(new, new), before, (update + of_update).sigmoid_(), out=after[0])
+
+
+def _rnn_step(seen: Tensor, products: Tensor, before: Tensor, after: list[Tensor]) -> None:
+    """Likewise."""
+    _tanh(seen.add_(products), after[0])
+
+
+def _tanh(values: Tensor, out: Tensor) -> Tensor:
+    """By NumPy, which takes a fifth of torch's time for it."""
+    np.tanh(values.numpy(), out=out.numpy())
+    return out
+
+
+CELL_STEPS = {"lstm": _lstm_step, "gru": _gru_step, "rnn": _rnn_step}

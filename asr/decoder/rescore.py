@@ -2,35 +2,71 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain, pairwise
 from typing import TypeVar
 
+import numpy as np
+
 from asr.decoder.hypothesis import Hypothesis, Weights
+from lm.lstm import LstmModel
 from lm.model import LanguageModel
+from lm.prefix_tree import PrefixTree
 from lm.vocabulary import END
 
 State = TypeVar("State")
 
 
-def rescore(hypotheses: list[Hypothesis], model: LanguageModel[State], weights: Weights) -> list[Hypothesis]:
-    """Fill in `lstm` and sort by the total, best first."""
-    scores = sentence_scores([hypothesis.words for hypothesis in hypotheses], model)
-    rescored = [replace(hypothesis, lstm=score) for hypothesis, score in zip(hypotheses, scores, strict=True)]
-    return sorted(rescored, key=lambda hypothesis: -hypothesis.total(weights))
+def rescore(
+    hypotheses: Sequence[Hypothesis], model: LanguageModel[State], weights: Weights, state: State | None = None
+) -> list[Hypothesis]:
+    """Fill in `lstm` and sort by the total, best first. state: as for `word_scores`."""
+    return rank(hypotheses, word_scores([hypothesis.words for hypothesis in hypotheses], model, state), weights)
 
 
-def sentence_scores(sentences: Sequence[tuple[str, ...]], model: LanguageModel[State]) -> list[float]:
-    """log P of each sentence, its end included.
+def word_scores(
+    sentences: Sequence[tuple[str, ...]], model: LanguageModel[State], state: State | None = None
+) -> list[np.ndarray]:
+    """log P of each word of each sentence, the sentence end last: float32 [words + 1] each.
 
-    The sentences are read side by side as one prefix tree: what several of them begin with is scored once, and each
-    step scores all distinct next words in one batch.
+    state: of the model after what was said before (see `state_after`); None: nothing was.
+
+    What several sentences begin with is read once, and sentences are read side by side.
     """
-    ids = [(*model.vocabulary.encode(words), END) for words in sentences]
-    # Prefix -> its log P and the state after it.
-    known: dict[tuple[int, ...], tuple[float, State]] = {(): (0.0, model.initial())}
-    for length in range(1, max(map(len, ids), default=0) + 1):
-        prefixes = list(dict.fromkeys(sentence[:length] for sentence in ids if len(sentence) >= length))
-        before = [known[prefix[:-1]] for prefix in prefixes]
-        log_probs, states = model.score([state for _, state in before], [prefix[-1] for prefix in prefixes])
-        for prefix, (score, _), log_prob, state in zip(prefixes, before, log_probs, states, strict=True):
-            known[prefix] = (score + float(log_prob), state)
-    return [known[sentence][0] for sentence in ids]
+    tree = PrefixTree([[*model.vocabulary.encode(words), END] for words in sentences])
+    before = model.initial() if state is None else state
+    log_probs = model.score_tree(tree, before) if isinstance(model, LstmModel) else _score_tree(tree, model, before)
+    return [log_probs[nodes] for nodes in tree.paths]
+
+
+def rank(hypotheses: Sequence[Hypothesis], scores: Sequence[np.ndarray], weights: Weights) -> list[Hypothesis]:
+    """Fill in `lstm` from each hypothesis' word scores (see `word_scores`) and sort by the total, best first.
+
+    Raises ValueError if the weights mix in the n-gram and the hypotheses lack its `word_ngrams`.
+    """
+    if not hypotheses:
+        return []
+    log_probs = np.concatenate(scores, dtype=np.float64)
+    if weights.linear:
+        ngrams = np.fromiter(chain.from_iterable(hypothesis.word_ngrams for hypothesis in hypotheses), np.float64)
+        if len(ngrams) != len(log_probs):
+            raise ValueError(f"{len(log_probs)} words can't be mixed with the n-gram's scores of {len(ngrams)}")
+        log_probs = np.log((1 - weights.linear) * np.exp(log_probs) + weights.linear * np.exp(ngrams))
+    lengths = [len(words) for words in scores]
+    sums = np.add.reduceat(log_probs, np.cumsum([0, *lengths[:-1]]))
+    filled = [replace(hypothesis, lstm=lstm) for hypothesis, lstm in zip(hypotheses, sums.tolist(), strict=True)]
+    return sorted(filled, key=lambda hypothesis: -hypothesis.total(weights))
+
+
+def state_after(words: Sequence[str], model: LanguageModel[State], state: State | None = None) -> State:
+    """The model's state after a sentence, which begins at `state`: what the next sentence begins at."""
+    return model.read(model.initial() if state is None else state, [*model.vocabulary.encode(words), END])
+
+
+def _score_tree(tree: PrefixTree, model: LanguageModel[State], state: State) -> np.ndarray:
+    """As LstmModel.score_tree, for any model: all nodes of a depth at once."""
+    log_probs, states = np.zeros(len(tree.words), np.float32), [state]
+    for start, end in pairwise(tree.starts[1:].tolist()):
+        before = [states[parent] for parent in tree.parents[start:end]]
+        log_probs[start:end], after = model.score(before, tree.words[start:end].tolist())
+        states += after
+    return log_probs

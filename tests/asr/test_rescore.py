@@ -1,36 +1,67 @@
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asr.decoder.hypothesis import Hypothesis, Weights
-from asr.decoder.rescore import rescore, sentence_scores
+from asr.decoder.rescore import rank, rescore, state_after, word_scores
 from asr.recognizer import confidences
 from asr.tune import NbestLists
 from lm.lstm import LstmConfig, LstmModel, WordLstm
+from lm.mixture import LinearMixture
+from lm.model import LanguageModel
+from lm.ngram import NgramModel
 from lm.vocabulary import END, Vocabulary
 
 VOCABULARY = Vocabulary(["HOW", "TO", "RECOGNIZE", "SPEECH", "WRECK", "A", "NICE", "BEACH"])
+TEXTS = ["HOW TO RECOGNIZE SPEECH", "HOW TO WRECK A NICE BEACH", "HOW TO", "", "HOW OTHER SPEECH", "HOW TO"]
+NBEST = [tuple(text.split()) for text in TEXTS]
 
 
 @pytest.fixture(scope="module")
 def model() -> LstmModel:
     torch.manual_seed(0)
-    return LstmModel(WordLstm(LstmConfig(len(VOCABULARY), hidden=8, cutoffs=(4, 7), shrink=2)), VOCABULARY)
+    network = WordLstm(LstmConfig(len(VOCABULARY), hidden=16, cutoffs=(4, 7), shrink=2))
+    for weight in network.parameters():
+        weight.data *= 3  # so that words differ by more than rounding
+    return LstmModel(network, VOCABULARY)
+
+
+@pytest.fixture(params=["lstm", "ngram", "mixture"])
+def any_model(request: pytest.FixtureRequest, model: LstmModel) -> LanguageModel[Any]:
+    ngram = NgramModel(Path(__file__).parents[1] / "data/tiny.arpa", VOCABULARY)
+    return {"lstm": model, "ngram": ngram, "mixture": LinearMixture([model, ngram], [0.7, 0.3])}[request.param]
 
 
 def hypothesis(text: str, acoustic: float, ngram: float) -> Hypothesis:
     return Hypothesis(tuple(text.split()), acoustic, ngram)
 
 
-def test_scores_of_a_list_are_those_of_its_sentences_one_by_one(model: LstmModel) -> None:
-    texts = ["HOW TO RECOGNIZE SPEECH", "HOW TO WRECK A NICE BEACH", "HOW TO", "", "HOW OTHER SPEECH", "HOW TO"]
-    together = sentence_scores([tuple(text.split()) for text in texts], model)
-    for text, score in zip(texts, together, strict=True):
-        state, expected = model.initial(), 0.0
-        for word in [*VOCABULARY.encode(text.split()), END]:
-            (log_prob,), (state,) = model.score([state], [word])
-            expected += log_prob
-        assert score == pytest.approx(expected, abs=1e-5)
+@given(sentences=st.lists(st.lists(st.sampled_from(["HOW", "TO", "A", "BEACH", "OTHER"]), max_size=6).map(tuple)))
+def test_a_list_scores_as_its_sentences_one_by_one(model: LstmModel, sentences: list[tuple[str, ...]]) -> None:
+    for words, scores in zip(sentences, word_scores(sentences, model), strict=True):
+        assert scores == pytest.approx(model.log_probs([[*VOCABULARY.encode(words), END]])[0], abs=1e-5)
+
+
+def test_every_model_scores_lists_from_the_state_it_is_given(any_model: LanguageModel[Any]) -> None:
+    before = state_after(NBEST[1], any_model, state_after(NBEST[0], any_model))
+    said = [*VOCABULARY.encode(NBEST[0]), END, *VOCABULARY.encode(NBEST[1]), END]
+    for words, scores in zip(NBEST, word_scores(NBEST, any_model, before), strict=True):
+        (expected,) = any_model.log_probs([[*said, *VOCABULARY.encode(words), END]])
+        assert scores == pytest.approx(expected[len(said) :], abs=1e-5)
+
+
+def test_scores_are_the_same_on_several_threads(model: LstmModel) -> None:
+    found, threads = [], torch.get_num_threads()
+    for number in (1, 2):
+        torch.set_num_threads(number)
+        found.append(np.concatenate(word_scores(NBEST, model)))
+    torch.set_num_threads(threads)
+    assert found[0] == pytest.approx(found[1], abs=1e-5)
 
 
 def test_rescoring_ranks_by_the_weighted_sum(model: LstmModel) -> None:
@@ -43,6 +74,25 @@ def test_rescoring_ranks_by_the_weighted_sum(model: LstmModel) -> None:
 
 def test_no_hypotheses(model: LstmModel) -> None:
     assert rescore([], model, Weights(1, 1, 1)) == []
+
+
+def test_the_ngram_is_mixed_in_word_by_word(model: LstmModel) -> None:
+    weights = Weights(ngram=0.0, lstm=1.0, word=0.0, linear=0.25)
+    nbest = [
+        Hypothesis(("HOW", "TO"), -1, -6, word_ngrams=(-1.0, -2.0, -3.0)),
+        Hypothesis((), -1, -4, word_ngrams=(-4.0,)),
+    ]
+    scores = word_scores([found.words for found in nbest], model)
+    by_words = {
+        found.words: np.log(0.75 * np.exp(words) + 0.25 * np.exp(found.word_ngrams)).sum()
+        for found, words in zip(nbest, scores, strict=True)
+    }
+    ranked = rank(nbest, scores, weights)
+    assert ranked == rescore(nbest, model, weights)
+    assert [found.lstm for found in ranked] == pytest.approx(sorted(by_words.values(), reverse=True))
+    assert [found.lstm for found in ranked] == pytest.approx([by_words[found.words] for found in ranked])
+    with pytest.raises(ValueError, match="can't be mixed"):
+        rank([hypothesis("HOW", 0, 0)], word_scores([("HOW",)], model), weights)
 
 
 def test_a_word_is_as_sure_as_the_readings_that_share_it() -> None:

@@ -7,6 +7,7 @@ import torch
 
 from lm.bundle import open_bundle
 from lm.lstm import CELLS, LstmConfig, LstmModel, WordLstm, load_lstm
+from lm.prefix_tree import PrefixTree
 from lm.vocabulary import END, START, Vocabulary
 
 
@@ -77,6 +78,34 @@ def test_weights_and_words_are_dropped_in_training_only() -> None:
         network.eval()
         outputs = [network(words, network.empty_memory(1))[0] for _ in range(2)]
         assert torch.equal(*outputs)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("layers", "onednn"), [(1, True), (2, True), (2, False)])
+def test_a_tree_scores_as_its_sentences_one_by_one(
+    cell: str, layers: int, onednn: bool, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: onednn)
+    torch.manual_seed(1)
+    network = WordLstm(LstmConfig(len(vocabulary), 16, layers, cell, cutoffs=(8, 20), shrink=2))
+    for weight in network.parameters():
+        weight.data *= 3
+    model = LstmModel(network, vocabulary)
+    sentences = [[5, 12, 30, END], [5, 12, 9, END], [5, 12, 25, 25, 31, END], [END], [0, END], [5, START], [END]]
+    tree = PrefixTree(sentences)
+    for before in (model.initial(), model.read(model.initial(), [7, 22, END])):
+        log_probs = model.score_tree(tree, before)
+        assert log_probs.dtype == np.float32
+        for words, nodes in zip(sentences, tree.paths, strict=True):
+            state, expected = before, []
+            for word in words:
+                scores, (state,) = model.score([state], [word])
+                expected.append(scores[0])
+            assert log_probs[nodes] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_tree_without_words_has_no_scores(lstm: LstmModel) -> None:
+    assert lstm.score_tree(PrefixTree([]), lstm.initial()).tolist() == [0]
 
 
 def test_a_sentence_start_never_follows(lstm: LstmModel) -> None:
