@@ -1,0 +1,247 @@
+"""Our beam search beside the beam searches that others use, on the same emissions, lexicon and n-gram. One core.
+
+    python tests/benchmarks/decoder/peers.py --model exp/character_model --data LibriSpeech/dev-mini
+    python tests/benchmarks/decoder/peers.py --model exp/character_model --data LibriSpeech/dev-mini --limit 10
+
+The model has to be one of characters (asr export --units characters), the only units that all peers can spell words in.
+What happens:
+
+1. The emissions of all utterances are computed once and dumped into exp/decoder_peers, with the lexicon and the rest.
+2. Each peer gets a virtual environment of its own in exp/decoder_peers/venvs, from PyPI.
+3. run_ours.py and the peers' run_*.py are run one after the other on the dump (measure.py says how), each at three beam
+   sizes, with the bundle's first-pass weights. No setting but the beam is tuned.
+
+The table's columns: microseconds of processor time in the decode calls over frames of 40 ms; WER; and the criterion all
+of them maximise, log P_CTC(words) + weight * ln P(words </s>) + bonus * words, computed anew for the words that were
+found and averaged over the utterances: the higher, the better the search. "× ours" compares each decoder's beam of
+fewest errors with ours of fewest errors; "× ours at its WER" with our fastest that makes no more errors.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch and numpy; the decoders inherit it
+
+import kenlm
+import numpy as np
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from asr.acoustic import FRAME_SECONDS
+from asr.audio import load_cut
+from asr.cli import bar, read_cuts
+from asr.decoder.hypothesis import Weights
+from asr.lexicon import write_lexicon
+from asr.metrics import error_rates
+from asr.recognizer import Recognizer
+from asr.units import BLANK, CharacterUnits, encode
+from lm.vocabulary import SPECIAL_WORDS
+
+HERE = Path(__file__).parent
+OUTPUT = Path("exp/decoder_peers")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A decoder, and what runs it."""
+
+    name: str
+    script: list[str]
+    beams: tuple[int, ...]
+    requirements: list[str] = field(default_factory=list)  # of its environment; none: that of this script
+    lacks: str = ""
+
+
+OURS = Peer("nicebeach", ["run_ours.py"], (100, 300, 1000))
+PEERS = [
+    Peer(
+        "flashlight-text 0.0.7",
+        ["run_flashlight.py"],
+        (100, 300, 1000),
+        ["flashlight-text==0.0.7", "numpy"],
+        "can't hold a word's last unit: words are spelled with their separator last",
+    ),
+    Peer(
+        "ctc-beam-decoder 0.2.0",
+        ["run_pyctcdecode.py", "ctc_beam_decoder"],
+        (100, 300, 1000),
+        ["ctc-beam-decoder==0.2.0", "numpy"],
+        "no lexicon but a list of words, no look-ahead of the n-gram within a word, spaces between words only",
+    ),
+    Peer(
+        "pyctcdecode 0.5.0",
+        ["run_pyctcdecode.py", "pyctcdecode"],
+        (30, 100, 300),
+        ["pyctcdecode==0.5.0", "kenlm", "numpy<2"],
+        "the same as ctc-beam-decoder, which reproduces it",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a decoder did at one beam size."""
+
+    beam: int
+    frame_microseconds: float
+    real_time_factor: float
+    wer: float  # per cent
+    criterion: float  # of what was found, nats an utterance
+
+
+def environment(peer: Peer) -> str:
+    """The Python that runs a peer, in a virtual environment made on the first call."""
+    if not peer.requirements:
+        return sys.executable
+    folder = OUTPUT / "venvs" / peer.name.replace(" ", "-")
+    ready = folder / "ready"
+    if not ready.exists():
+        print(f"{peer.name}: installing {' '.join(peer.requirements)}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        path = f"{folder.resolve() / 'bin'}:{os.environ['PATH']}"
+        for packages in ["cmake"], peer.requirements:  # kenlm is compiled by cmake
+            pip = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
+            subprocess.run(pip, check=True, env=os.environ | {"PATH": path}, stdout=sys.stderr)
+        ready.touch()
+    return str(folder / "bin" / "python")
+
+
+def dump(recognizer: Recognizer, emissions: list[np.ndarray], model: Path) -> None:
+    """Write what measure.read_problem reads."""
+    weights = recognizer.search.weights
+    symbols = recognizer.units.symbols
+    problem = {
+        "symbols": symbols,
+        "ngram": str(model.resolve() / "ngram.bin"),
+        "ngram_weight": weights.ngram,
+        "word_bonus": weights.word,
+        "model": str(model.resolve()),
+    }
+    (OUTPUT / "problem.json").write_text(json.dumps(problem, ensure_ascii=False), encoding="utf-8")
+    np.savez(OUTPUT / "emissions.npz", frames=np.concatenate(emissions), lengths=[len(item) for item in emissions])
+    words = [word for word in recognizer.search.vocabulary if word not in SPECIAL_WORDS]
+    spellings = {word: [" ".join(symbols[unit] for unit in encode(recognizer.units, [word]))] for word in words}
+    write_lexicon(OUTPUT / "lexicon.txt", spellings)
+
+
+def criterion(log_probs: np.ndarray, words: list[str], ngram: kenlm.Model, weights: Weights) -> float:
+    """What is to be maximised, of words (nats); log_probs [T, units]. By none of the decoders' code."""
+    units = encode(CharacterUnits(), words)
+    acoustic = -torch.nn.functional.ctc_loss(
+        torch.from_numpy(log_probs)[:, None].double(),
+        torch.tensor([units]),
+        [len(log_probs)],
+        [len(units)],
+        BLANK,
+        reduction="sum",
+    )
+    return float(acoustic) + weights.ngram * math.log(10) * ngram.score(" ".join(words)) + weights.word * len(words)
+
+
+def run(peer: Peer) -> dict[str, Any]:
+    """What measure.measure prints for this peer."""
+    print(f"{peer.name}:", file=sys.stderr)
+    command = [environment(peer), HERE / peer.script[0], *peer.script[1:], OUTPUT, *map(str, peer.beams)]
+    result: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="a model folder of characters")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="recordings with known text, as asr evaluate reads them"
+    )
+    parser.add_argument("--limit", type=int, help="use so many utterances, evenly spread")
+    arguments = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the decoders inherit it
+
+    recognizer = Recognizer.load(arguments.model)
+    if not isinstance(recognizer.units, CharacterUnits):
+        sys.exit(f"error: {arguments.model}: not a model of characters; asr export --units characters makes one")
+    cuts, _ = read_cuts(arguments.data, arguments.limit)
+    emissions = [recognizer.emissions(load_cut(cut)) for cut in bar(cuts, "emissions")]
+    references = [cut.supervisions[0].text for cut in cuts]
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    dump(recognizer, emissions, arguments.model)
+
+    weights, ngram = recognizer.search.weights, kenlm.Model(str(arguments.model / "ngram.bin"))
+    frames = sum(map(len, emissions))
+    settings, rows = {}, {}
+    for peer in [OURS, *PEERS]:
+        result = run(peer)
+        settings[peer.name] = result["settings"]
+        rows[peer.name] = [
+            Row(
+                beam=item["beam"],
+                frame_microseconds=1e6 * item["seconds"] / frames,
+                real_time_factor=item["seconds"] / (frames * FRAME_SECONDS),
+                wer=error_rates(references, item["texts"]).wer,
+                criterion=float(
+                    np.mean(
+                        [
+                            criterion(log_probs, text.split(), ngram, weights)
+                            for log_probs, text in zip(emissions, item["texts"], strict=True)
+                        ]
+                    )
+                ),
+            )
+            for item in result["runs"]
+        ]
+    report(rows)
+    print(f"{len(emissions)} utterances, {frames} frames of {1000 * FRAME_SECONDS:g} ms; one core, processor time")
+    print(f"criterion: acoustic + {weights.ngram:g} × ln P(words </s>) + {weights.word:g} × words")
+    for peer in [OURS, *PEERS]:
+        print(f"{peer.name}: {', '.join(f'{name} {value}' for name, value in settings[peer.name].items())}")
+        if peer.lacks:
+            print(f"    {peer.lacks}")
+    result = {
+        "utterances": len(emissions),
+        "frames": frames,
+        "ngram_weight": weights.ngram,
+        "word_bonus": weights.word,
+        "settings": settings,
+        "rows": {name: [asdict(row) for row in of_peer] for name, of_peer in rows.items()},
+    }
+    (OUTPUT / "results.json").write_text(json.dumps(result, indent=2) + "\n")
+    print(f"all this is in {OUTPUT / 'results.json'}", file=sys.stderr)
+
+
+def best(rows: list[Row]) -> Row:
+    """The row of fewest errors; of several the fastest."""
+    return min(rows, key=lambda row: (row.wer, row.frame_microseconds))
+
+
+def report(rows: dict[str, list[Row]]) -> None:
+    """Print the table."""
+    ours = rows[OURS.name]
+    table = Table(
+        "decoder", "beam", "µs a frame", "RTF", "WER %", "criterion", "× ours", "× ours at its WER", box=box.SIMPLE
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, of_peer in rows.items():
+        for row in of_peer:
+            ratios = ["", ""]
+            if row is best(of_peer) and name != OURS.name:
+                as_good = [own.frame_microseconds for own in ours if own.wer <= row.wer]
+                ratios = [
+                    f"{row.frame_microseconds / best(ours).frame_microseconds:.1f}",
+                    f"{row.frame_microseconds / min(as_good):.1f}" if as_good else "none as good",
+                ]
+            figures = [row.beam, f"{row.frame_microseconds:.1f}", f"{row.real_time_factor:.5f}", f"{row.wer:.2f}"]
+            table.add_row(name, *map(str, figures), f"{row.criterion:.2f}", *ratios)
+    Console(width=120).print(table)
+
+
+main()

@@ -1,0 +1,119 @@
+"""What rescoring costs beside the first pass, and beside scoring one hypothesis after another. One core.
+
+python tests/benchmarks/decoder/rescoring.py --data LibriSpeech/dev-clean --limit 20
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from asr import audio
+from asr.cli import read_cuts
+from asr.decoder.beam import BeamSearch
+from asr.decoder.rescore import rescore, word_scores
+from asr.features import SAMPLE_RATE
+from asr.recognizer import Recognizer
+from lm.bundle import DEFAULT
+from lm.lstm import LstmModel
+from lm.vocabulary import END
+
+SIZES = 100, 500
+REPEATS = 5  # of the fast ways; the best counts
+SAMPLE = 10  # one hypothesis in so many is scored by itself, and the time multiplied
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--data", type=Path, required=True, help="a corpus folder or a manifest")
+parser.add_argument("--limit", type=int, default=20, help="use so many utterances, evenly spread (20)")
+parser.add_argument("--model", type=Path, default=DEFAULT, help="a model folder")
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """The best of REPEATS."""
+    times = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def by_words(model: LstmModel, sentence: list[int]) -> float:
+    state, total = model.initial(), 0.0
+    for word in sentence:
+        (log_prob,), (state,) = model.score([state], [word])
+        total += float(log_prob)
+    return total
+
+
+def by_sentence(model: LstmModel, sentence: list[int]) -> float:
+    return float(model.log_probs([sentence])[0].sum(dtype=np.float64))
+
+
+def main() -> None:
+    options = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    recognizer = Recognizer.load(options.model)
+    model, given = recognizer.lstm, recognizer.search
+    cuts, _ = read_cuts(options.data, options.limit)
+    waveforms = [audio.load_cut(cut) for cut in cuts]
+    emissions = [recognizer.emissions(waveform) for waveform in waveforms]
+    tens = sum(map(len, waveforms)) / SAMPLE_RATE / 10
+    columns = []
+    for size in SIZES:
+        search = BeamSearch(given.tree, given.ngram, given.vocabulary, replace(given.config, nbest=size), given.weights)
+        rescore(search.decode(emissions[0]), model, recognizer.weights)  # the first call lays out weights
+        times, found, difference = np.zeros(4), 0, 0.0
+        for log_probs in track(emissions, f"{size} best", console=Console(stderr=True)):
+            nbest = search.decode(log_probs)
+            found += len(nbest)
+            times[0] += seconds(partial(search.decode, log_probs))
+            times[1] += seconds(partial(rescore, nbest, model, recognizer.weights))
+            sample = nbest[::SAMPLE]
+            expected = [words.sum(dtype=np.float64) for words in word_scores([h.words for h in sample], model)]
+            for way, scorer in enumerate((by_sentence, by_words), 2):
+                started = time.perf_counter()
+                alone = [scorer(model, [*model.vocabulary.encode(hypothesis.words), END]) for hypothesis in sample]
+                times[way] += (time.perf_counter() - started) * len(nbest) / len(sample)
+                difference = max(difference, np.abs(np.subtract(alone, expected)).max())
+        first, again, *others = 1000 * times / tens
+        columns.append(
+            [
+                f"{found / len(cuts):.0f}",
+                *(f"{milliseconds:.1f}" for milliseconds in (first, again, *others)),
+                f"{again / first:.2f}",
+                *(f"{other / again:.1f}" for other in others),
+                f"{difference:.0e}",
+            ]
+        )
+    table = Table("", *(f"{size} best" for size in SIZES))
+    rows = (
+        "hypotheses",
+        "first pass, ms for 10 s of audio",
+        "rescoring",
+        "  a sentence at a time",
+        "  a word at a time",
+        "rescoring / first pass (bar: ≤ 1)",
+        "a sentence at a time / rescoring (bar: ≥ 8)",
+        "a word at a time / rescoring",
+        "largest difference of a log P (bar: ≤ 1e-4)",
+    )
+    for name, *values in zip(rows, *columns, strict=True):
+        table.add_row(name, *values)
+    console = Console()
+    console.print(f"{len(cuts)} utterances, {10 * tens / len(cuts):.1f} s on average")
+    console.print(table)
+
+
+main()
