@@ -19,7 +19,7 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-.venv/ready: pyproject.toml
+.venv/ready: pyproject.toml setup.py $(wildcard asr/decoder/*.cpp asr/decoder/*.hpp)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nicebeach needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet '$(TORCH)'

@@ -1,14 +1,22 @@
 """Beam search over a lexicon tree with an n-gram: log-probs in, hypotheses with their scores taken apart out."""
 
-from dataclasses import dataclass
+import copy
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from asr.decoder import search
+from asr.decoder import core
 from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.lexicon import LexiconTree
 from lm.kenlm_trie import NgramTables
-from lm.vocabulary import END, START, Vocabulary
+from lm.model import LanguageModel
+from lm.vocabulary import END, START, UNKNOWN, Vocabulary
+
+# Steps of the exact search for the n best readings: 15 a reading are usual. After so many it goes on by a short cut.
+MOST_STEPS, MOST_STEPS_EACH = 2000, 200
 
 
 @dataclass(frozen=True)
@@ -18,6 +26,10 @@ class BeamConfig:
     size: int = 300  # hypotheses kept a frame
     score: float = 18.0  # nats below the best at which a hypothesis is given up
     nbest: int = 100
+    # Readings that the n-gram can't tell apart any more share a place in the beam: are their probabilities added there,
+    # or does the best stand for all? A hypothesis's score means the same either way.
+    add: bool = False
+    skip_blank: float = 0.999  # frames whose blank is at least so probable count as silence; above 1: none
 
 
 class BeamSearch:
@@ -33,86 +45,128 @@ class BeamSearch:
         vocabulary: Vocabulary,
         config: BeamConfig,
         weights: Weights,
+        boosts: Mapping[str, float] | None = None,
+        fused: LanguageModel[Any] | None = None,
+        fused_memory: int = 8,
     ) -> None:
+        """boosts: what hot words add to a reading's score (nats). Those outside the vocabulary are the tree's words
+        with ids from len(vocabulary) on, in this order; the language models take them for `<unk>`.
+
+        fused: a neural language model to apply at every word's end, by weights.lstm (one-pass fusion), instead of
+        rescoring afterwards. Readings that agree in the last `fused_memory` words share a place in the beam then.
+        """
         self.config, self.weights = config, weights
-        self.tree, self.ngram, self.vocabulary = tree, ngram, vocabulary
+        self.tree, self.vocabulary, self.fused = tree, vocabulary, fused
+        boosts = boosts or {}
+        self._extra_words = [word for word in boosts if word not in vocabulary]
+        ids = np.append(ngram.ids, np.full(len(self._extra_words), ngram.ids[UNKNOWN]))
+        self.ngram = ngram._replace(ids=ids.astype(np.int32))
+        boost = np.zeros(len(ids))
+        boost[len(vocabulary) :] = [boosts[word] for word in self._extra_words]
+        known = [word for word in boosts if word in vocabulary]
+        boost[vocabulary.encode(known)] = [boosts[word] for word in known]
+        root_child = np.full(int(tree.unit.max()) + 1, -1, dtype=np.int32)
+        beginnings = np.arange(tree.first_child[0], tree.end_child[0])
+        root_child[tree.unit[beginnings]] = beginnings
+        self._boost = boost
+        self._graph = core.Graph(
+            tree=tree,
+            ngram=self.ngram,
+            look_ahead=_look_ahead(tree, self.ngram, weights.ngram, boost),
+            boost=boost,
+            units=int(tree.unit.max()) + 1,
+            start=START,
+            end=END,
+            ngram_weight=weights.ngram,
+            word_bonus=weights.word,
+            beam_size=config.size,
+            beam_score=config.score,
+            skip_blank=config.skip_blank,
+            add=config.add,
+            memory=fused_memory if fused else 0,
+        )
         self.reset()
 
     def reset(self) -> None:
         """Begin a new utterance."""
-        order = self.ngram.order
-        self._histories = search.Histories(
-            used=np.ones(1, dtype=np.int64),
-            parent=np.full(1, -1, dtype=np.int32),
-            word=np.full(1, -1, dtype=np.int32),
-            ngram=np.zeros(1),
-            score=np.zeros(1),
-            context=np.full((1, order - 1), -1, dtype=np.int32),
-            backoff=np.zeros((1, order - 1), dtype=np.float32),
-            slots=np.full(2, -1, dtype=np.int32),
-        )
-        start = self.ngram.ids[START]
-        self._histories.context[0, :1] = start
-        self._histories.backoff[0, :1] = self.ngram.backoff[start]
-        self._histories = _grown(self._histories, 1 << 14)
-        self._beam = _empty_beam(1 << 12)
-        self._spare = _empty_beam(1 << 12)
-        self._beam.used[0] = 1
-        self._beam.history[0] = self._beam.node[0] = 0
-        self._beam.blank[0], self._beam.label[0] = 0.0, search.MINUS_INFINITY
+        self._search = core.Search(self._graph)
+        # What the fused model remembers after each context's words, and how many arcs it has scored.
+        self._memories: dict[int, Any] = {0: self.fused.initial()} if self.fused else {}
+        self._scored = 1
 
     def accept(self, log_probs: np.ndarray) -> None:
-        """Take the next frames, log_probs [T, units] (natural logs, normalised)."""
-        for frame in np.ascontiguousarray(log_probs, dtype=np.float32):
-            while not self._advance(frame):
-                # The arrays were too small for this frame: give both twice the room and take it again.
-                self._histories = _grown(self._histories, 2 * len(self._histories.parent))
-                self._spare = _empty_beam(2 * len(self._spare.history))
-            self._beam, self._spare = self._spare, self._beam
+        """Take the next frames, log_probs [T, units] (natural logs, normalised).
 
-    def _advance(self, frame: np.ndarray) -> bool:
-        done: bool = search.advance(
-            frame,
-            self.tree,
-            self.ngram,
-            self._histories,
-            self._beam,
-            self._spare,
-            self.config.size,
-            self.config.score,
-            self.weights.ngram,
-            self.weights.word,
-        )
-        return done
+        Raises ValueError if they aren't numbers, or not of the units that the lexicon is spelled in.
+        """
+        units = int(self.tree.unit.max()) + 1
+        if log_probs.ndim != 2 or log_probs.shape[1] < units:
+            raise ValueError(f"emissions of shape {log_probs.shape}; the lexicon is spelled in {units} units")
+        if np.isnan(log_probs).any():
+            raise ValueError("the emissions hold values that are not numbers: look at the recording, or the model")
+        log_probs = np.ascontiguousarray(log_probs[:, :units], dtype=np.float32)
+        while len(log_probs):
+            log_probs = log_probs[self._search.accept(log_probs) :]
+            if len(log_probs):
+                self._score_arcs()
+
+    def _score_arcs(self) -> None:
+        """Let the fused model score the new arcs, all in one batch."""
+        assert self.fused is not None
+        source, word, target, _, _ = self._search.arcs(self._scored)
+        words = np.where(word < len(self.vocabulary), word, UNKNOWN)
+        memories = [self._memories[context] for context in source.tolist()]
+        log_probs, after = self.fused.score(memories, words.tolist())
+        for context, memory in zip(target.tolist(), after, strict=True):
+            self._memories.setdefault(context, memory)
+        self._search.score(self._scored, log_probs.astype(np.float64), self.weights.lstm)
+        self._scored += len(words)
 
     def finish(self) -> list[Hypothesis]:
         """End the utterance: its best word sequences, best first, `nbest` at most.
 
-        If no hypothesis stands at the end of a word, the one that came furthest gives up its unfinished word.
+        If no hypothesis stands at the end of a word, the unfinished words are given up.
         """
-        self._histories = _grown(self._histories, len(self._histories.parent) + 64 * len(self._beam.history))
-        histories, acoustic = search.finish(
-            self.tree,
-            self.ngram,
-            self._histories,
-            self._beam,
-            self.weights.ngram,
-            self.weights.word,
-        )
-        if not len(histories):
-            histories = self._beam.history[:1].astype(np.int64)
-            acoustic = np.logaddexp(self._beam.blank[:1], self._beam.label[:1])
-        ends = np.array([self._sentence_end(history) for history in histories])
-        totals = acoustic + self._histories.score[histories] + self.weights.ngram * ends
-        best = np.lexsort((histories, -totals))[: self.config.nbest]
-        return [
-            Hypothesis(
-                words=self._words(int(histories[index])),
-                acoustic=float(acoustic[index]),
-                ngram=float(self._histories.ngram[histories[index]] + ends[index]),
+        self._search.end()
+        count = self._search.contexts()
+        end_ngram = self._search.sentence_ends()
+        end_lstm = np.zeros(count)
+        if self.fused:
+            self._score_arcs()
+            end_lstm[:], _ = self.fused.score([self._memories[context] for context in range(count)], [END] * count)
+        ends = np.exp(self.weights.ngram * end_ngram + self.weights.lstm * end_lstm)
+        found = self._search.nbest(ends, self.config.nbest, MOST_STEPS + MOST_STEPS_EACH * self.config.nbest)
+        return self._hypotheses(*found, end_ngram, end_lstm)
+
+    def _hypotheses(
+        self,
+        totals: np.ndarray,
+        firsts: np.ndarray,
+        arcs: np.ndarray,
+        start: np.ndarray,
+        end: np.ndarray,
+        end_ngram: np.ndarray,
+        end_lstm: np.ndarray,
+    ) -> list[Hypothesis]:
+        _, word, target, ngram, lstm = self._search.arcs(0)
+        names = [self.word(id) for id in word[arcs].tolist()]
+        times = list(zip(start.tolist(), end.tolist(), strict=True))
+        boosts = self._boost[word[arcs]]
+        bounds = firsts.tolist()
+        found = []
+        for total, first, last in zip(totals.tolist(), bounds, bounds[1:], strict=False):
+            context = target[arcs[last - 1]] if last > first else 0
+            hypothesis = Hypothesis(
+                words=tuple(names[first:last]),
+                acoustic=0.0,
+                ngram=float(ngram[arcs[first:last]].sum() + end_ngram[context]),
+                lstm=float(lstm[arcs[first:last]].sum() + end_lstm[context]) if self.fused else None,
+                times=tuple(times[first:last]),
+                word_ngrams=(*ngram[arcs[first:last]].tolist(), float(end_ngram[context])),
+                boost=float(boosts[first:last].sum()),
             )
-            for index in best
-        ]
+            found.append(replace(hypothesis, acoustic=total - hypothesis.total(self.weights)))
+        return found
 
     def decode(self, log_probs: np.ndarray) -> list[Hypothesis]:
         """The best word sequences for log_probs [T, units], best first."""
@@ -120,45 +174,25 @@ class BeamSearch:
         self.accept(log_probs)
         return self.finish()
 
-    def _sentence_end(self, history: int) -> float:
-        order = self._histories.context.shape[1]
-        log_prob: float = search.ngram_score(
-            self.ngram,
-            self.ngram.ids[END],
-            self._histories.context[history],
-            self._histories.backoff[history],
-            np.empty(order, dtype=np.int32),
-            np.empty(order, dtype=np.float32),
-        )
-        return log_prob
+    def decode_all(self, emissions: Sequence[np.ndarray], threads: int = 1) -> list[list[Hypothesis]]:
+        """`decode` of many utterances; the results don't depend on the number of threads."""
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(lambda log_probs: copy.copy(self).decode(log_probs), emissions))
 
-    def _words(self, history: int) -> tuple[str, ...]:
-        words = []
-        while history:
-            words.append(self.vocabulary[int(self._histories.word[history])])
-            history = int(self._histories.parent[history])
-        return tuple(words[::-1])
+    def word(self, id: int) -> str:
+        """The word of an id, hot words outside the vocabulary included."""
+        size = len(self.vocabulary)
+        return self.vocabulary[id] if id < size else self._extra_words[id - size]
 
 
-def _grown(histories: search.Histories, capacity: int) -> search.Histories:
-    """The same histories with room for `capacity`, a power of two at least as large."""
-    capacity = 1 << (capacity - 1).bit_length()
-    arrays = {}
-    for name, old in zip(histories._fields[1:-1], histories[1:-1], strict=True):
-        arrays[name] = np.zeros((capacity, *old.shape[1:]), dtype=old.dtype)
-        arrays[name][: len(old)] = old
-    slots = np.full(2 * capacity, -1, dtype=np.int32)
-    grown = search.Histories(used=histories.used, slots=slots, **arrays)
-    search.rehash(grown)
-    return grown
-
-
-def _empty_beam(capacity: int) -> search.Beam:
-    return search.Beam(
-        used=np.zeros(1, dtype=np.int64),
-        history=np.empty(capacity, dtype=np.int32),
-        node=np.empty(capacity, dtype=np.int32),
-        blank=np.empty(capacity),
-        label=np.empty(capacity),
-        slots=np.full(2 * capacity, -1, dtype=np.int32),
-    )
+def _look_ahead(tree: LexiconTree, ngram: NgramTables, weight: float, boost: np.ndarray) -> np.ndarray:
+    """The largest factor of any word at or below each node, by the unigram and what is boosted; float64 [nodes]."""
+    factors = np.exp(weight * tree.look_ahead.astype(np.float64))
+    nodes = np.repeat(np.arange(len(tree.unit)), tree.end_word - tree.first_word)
+    for position in np.flatnonzero(boost[tree.words] > 0):
+        word, node = tree.words[position], nodes[position]
+        factor = np.exp(weight * ngram.log_prob[ngram.ids[word]] + boost[word])
+        while node >= 0:
+            factors[node] = max(factors[node], factor)
+            node = tree.parent[node]
+    return factors

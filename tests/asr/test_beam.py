@@ -18,7 +18,7 @@ WORDS = ["A", "B", "C", "D"]
 # Two pronunciations of one word, homophones, a word that begins another, equal units in a row.
 LEXICON = {"A": [[1], [2, 1]], "B": [[2]], "C": [[1, 2], [2]], "D": [[1, 1]]}
 VOCABULARY = Vocabulary(WORDS)
-WIDE = BeamConfig(size=100_000, score=float("inf"), nbest=100_000)
+WIDE = BeamConfig(size=100_000, score=float("inf"), nbest=100_000, skip_blank=2.0)
 WEIGHTS = Weights(ngram=0.7, lstm=0.0, word=0.3)
 
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.decoder.search import ngram_score
+from asr.decoder.beam import BeamConfig, BeamSearch
+from asr.decoder.hypothesis import Weights
+from asr.lexicon import compile_tree
 from lm.kenlm_trie import NgramTables, read_trie
 from lm.vocabulary import END, SPECIAL_WORDS, START, Vocabulary
 
@@ -23,17 +25,18 @@ VOCABULARY = Vocabulary(WORDS[:-1])
 SENTENCES = st.lists(st.sampled_from(WORDS), max_size=12)
 
 
-def by_tables(tables: NgramTables, words: list[str]) -> list[float]:
-    """log P of each word and of the sentence end, by lm.kenlm_trie and asr.decoder.search."""
-    context = np.full(tables.order - 1, -1, np.int32)
-    backoff = np.zeros(tables.order - 1, np.float32)
-    context[0], backoff[0] = tables.ids[START], tables.backoff[tables.ids[START]]
-    log_probs = []
-    for word in [*VOCABULARY.encode(words), END]:
-        following, weights = np.empty_like(context), np.empty_like(backoff)
-        log_probs.append(ngram_score(tables, tables.ids[word], context, backoff, following, weights))
-        context, backoff = following, weights
-    return log_probs
+def by_search(tables: NgramTables, words: list[str]) -> tuple[float, ...]:
+    """log P of each word and of the sentence end, as a search finds them that can't but hear these words."""
+    spellings = [(id, [id + 1]) for id in range(len(VOCABULARY)) if id not in (START, END)]
+    tree = compile_tree(spellings, tables.log_prob[tables.ids])
+    search = BeamSearch(tree, tables, VOCABULARY, BeamConfig(nbest=1), Weights(0.1, 0, 0))
+    heard = [unit for id in VOCABULARY.encode(words) for unit in (id + 1, 0)]
+    log_probs = np.full((len(heard), len(VOCABULARY) + 1), -20.0, np.float32)
+    log_probs[range(len(heard)), heard] = 0.0
+    (best,) = search.decode(log_probs)
+    assert [VOCABULARY.encode([word]) for word in words] == [VOCABULARY.encode([word]) for word in best.words]
+    assert best.ngram == pytest.approx(sum(best.word_ngrams))
+    return best.word_ngrams
 
 
 def by_kenlm(model: kenlm.Model, words: list[str]) -> list[float]:
@@ -49,7 +52,7 @@ def tiny() -> tuple[NgramTables, kenlm.Model]:
 @given(words=SENTENCES)
 def test_agrees_with_kenlm(tiny: tuple[NgramTables, kenlm.Model], words: list[str]) -> None:
     tables, model = tiny
-    assert by_tables(tables, words) == pytest.approx(by_kenlm(model, words), abs=1e-4)
+    assert by_search(tables, words) == pytest.approx(by_kenlm(model, words), abs=1e-4)
 
 
 def write_random_arpa(path: Path, order: int, chance: random.Random) -> None:
@@ -86,4 +89,4 @@ def test_agrees_with_kenlm_on_random_models(tmp_path: Path, order: int, quantise
     assert tables.order == order
     for _ in range(100):
         words = chance.choices(WORDS, k=chance.randrange(12))
-        assert by_tables(tables, words) == pytest.approx(by_kenlm(model, words), abs=1e-4)
+        assert by_search(tables, words) == pytest.approx(by_kenlm(model, words), abs=1e-4)

@@ -1,0 +1,51 @@
+"""The compiled beam search, see core.cpp; asr.decoder.beam calls it."""
+
+import numpy as np
+
+from asr.lexicon import LexiconTree
+from lm.kenlm_trie import NgramTables
+
+class Graph:
+    """What a search reads and never changes."""
+
+    def __init__(
+        self,
+        *,
+        tree: LexiconTree,
+        ngram: NgramTables,
+        look_ahead: np.ndarray,  # float64 [nodes]: the largest factor of any word at or below a node, by the unigram
+        boost: np.ndarray,  # float64 [words]: nats, of hot words
+        units: int,
+        start: int,  # the vocabulary's ids of sentence start and end
+        end: int,
+        ngram_weight: float,
+        word_bonus: float,
+        beam_size: int,
+        beam_score: float,
+        skip_blank: float,
+        add: bool,
+        memory: int,  # 0, or the number of last words by which contexts differ at least, for a fused language model
+    ) -> None: ...
+
+class Search:
+    """One utterance."""
+
+    def __init__(self, graph: Graph) -> None: ...
+    def accept(self, log_probs: np.ndarray) -> int:
+        """Take frames, float32 [T, units]. Returns how many: fewer than all if new arcs want a score first."""
+    def score(self, first: int, log_probs: np.ndarray, weight: float) -> None:
+        """The fused language model's scores, float64, of the arcs from `first` on."""
+    def end(self) -> None: ...
+    def contexts(self) -> int: ...
+    def frames(self) -> int: ...
+    def sentence_ends(self) -> np.ndarray:
+        """log P(sentence end | context), float64 [contexts]."""
+    def arcs(self, first: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Source, word, target; log P by the n-gram and by the fused model, of the arcs from `first` on."""
+    def nbest(
+        self, ends: np.ndarray, count: int, most_items: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Log-prob and first word of each reading (and the end of the last); arc, first, past-the-end frame a word.
+
+        ends: the factor of the sentence end, float64 [contexts].
+        """
