@@ -87,11 +87,3 @@ def pronounced(words: list[str], letter_to_sound: LetterToSound) -> dict[str, li
     lexicon = {word: known.get(word) or [guessed[word]] for word in words if word in known or guessed[word]}
     Console(stderr=True).print(f"lexicon: {len(lexicon)} words, {len(unknown)} of them by letter-to-sound")
     return lexicon
-
-
-def set_weights(folder: Path, first_pass: Weights, second_pass: Weights) -> None:
-    """Write what `asr tune` found into a bundle."""
-    bundle = open_bundle(folder)
-    files = {name: bundle.file(name) for name in bundle.config["sha256"]}
-    bundle.config["decoder"] |= {"first_pass": asdict(first_pass), "second_pass": asdict(second_pass)}
-    write_bundle(folder, bundle.config, files)
