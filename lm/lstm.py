@@ -101,25 +101,13 @@ class WordLstm(nn.Module):
             return values
         return values * nn.functional.dropout(values.new_ones(mask), share)
 
-    def log_probs(self, top: Tensor, words: Tensor) -> Tensor:
-        """log P of words [N] after top outputs [N, hidden] -> [N]."""
-        head = self._head(top)
-        result = head.gather(1, words.clamp(max=head.shape[1] - 1)[:, None]).squeeze(1)
-        for k, (tail, low, high) in enumerate(self._tails()):
-            rows = ((words >= low) & (words < high)).nonzero().squeeze(1)
-            within = tail(top[rows]).log_softmax(1).gather(1, (words[rows] - low)[:, None]).squeeze(1)
-            result[rows] = head[rows, self.softmax.cutoffs[0] + k] + within
-        return result
-
     def distributions(self, top: Tensor) -> Tensor:
         """log P of all words after top outputs [N, hidden] -> [N, vocabulary]."""
-        head, first = self._head(top), self.softmax.cutoffs[0]
+        # `<s>` never follows; no weight could say so exactly.
+        head = self.softmax.head(top).index_fill(1, torch.tensor(START), -torch.inf).log_softmax(1)
+        first = self.softmax.cutoffs[0]
         tails = [tail(top).log_softmax(1) + head[:, first + k, None] for k, (tail, _, _) in enumerate(self._tails())]
         return torch.cat([head[:, :first], *tails], dim=1)
-
-    def _head(self, top: Tensor) -> Tensor:
-        """log P of the frequent words and of each tail. `<s>` never follows; no weight could say so exactly."""
-        return self.softmax.head(top).index_fill(1, torch.tensor(START), -torch.inf).log_softmax(1)
 
     def _tails(self) -> Iterator[tuple[nn.Module, int, int]]:
         """Each tail of rare words, its first id and the one after its last."""
@@ -165,11 +153,9 @@ class LstmModel:
 
     @torch.inference_mode()
     def score(self, states: Sequence[LstmState], words: Sequence[int]) -> tuple[np.ndarray, list[LstmState]]:
-        ids = torch.tensor(words)
         memory = tuple(torch.stack(parts, dim=1) for parts in zip(*states, strict=True))
-        log_probs = self.network.log_probs(memory[0][-1], ids)
-        _, memory = self.network(ids[None], memory)
-        return log_probs.numpy(), list(zip(*(part.unbind(1) for part in memory), strict=True))
+        log_probs, memory = self._reader.step(np.array(words), memory)
+        return log_probs, list(zip(*(part.unbind(1) for part in memory), strict=True))
 
     @torch.inference_mode()
     def next_words(self, state: LstmState) -> np.ndarray:
@@ -198,24 +184,24 @@ class LstmModel:
                 piece = read[start : start + STEPS + 1]
                 top, memory = self.network(piece[:-1], memory)
                 there = torch.arange(start, start + len(top))[:, None] < lengths
-                scores = piece[1:].new_zeros(there.shape, dtype=torch.float32)
-                scores[there] = self.network.log_probs(top[there], piece[1:][there])
-                for i, column, here in zip(rows, scores.T, there.T, strict=True):
-                    result[i][start : start + len(top)] = column[here].numpy()
+                scores = np.zeros(there.shape, np.float32)
+                scores[there.numpy()] = self._reader.foretold(top[there], piece[1:][there].numpy())
+                for i, column, here in zip(rows, scores.T, there.T.numpy(), strict=True):
+                    result[i][start : start + len(top)] = column[here]
         return result
 
     @torch.inference_mode()
     def score_tree(self, tree: PrefixTree, state: LstmState) -> np.ndarray:
         """log P of each node's word after its prefix, `state` before that: float32 [nodes], 0 for node 0.
 
-        What `score` says word by word, but many times as fast. The first call copies the weights: they must not change
-        after it.
+        What `score` says word by word, but many times as fast.
         """
-        return self._tree_reader.log_probs(tree, state)
+        return self._reader.log_probs(tree, state)
 
     @cached_property
-    def _tree_reader(self) -> "_TreeReader":
-        return _TreeReader(self.network)
+    def _reader(self) -> "_Reader":
+        """Made when first asked for; the network's weights must not change after that."""
+        return _Reader(self.network)
 
 
 def load_lstm(bundle: Bundle) -> WordLstm:
@@ -227,21 +213,21 @@ def load_lstm(bundle: Bundle) -> WordLstm:
     return network
 
 
-# --- Prefix trees -----------------------------------------------------------------------------------------
+# --- Search and rescoring ---------------------------------------------------------------------------------
 
 BLOCK = 600_000  # logits made at once: few enough to be normalised while still in a core's cache
 
 
-class _TreeReader:
-    """Reads prefix trees with a WordLstm's weights, laid out for that.
+class _Reader:
+    """A WordLstm for prefix trees and single steps, its weights laid out for that.
 
-    Nearly all of the time goes into products with matrices, so none is made twice: what a layer sees of a word is
-    computed once for all places where it stands, recurrent products once for all children of a prefix, a softmax once
-    for all words that follow a prefix, and no state after a leaf. Only the recurrent products wait for each other.
+    Nearly all of the time goes into products with matrices. In a tree none is made twice: what a layer sees of a word
+    is computed once for all places where it stands, recurrent products once for all children of a prefix, a softmax
+    once for all words that follow a prefix, and no state after a leaf. Only the recurrent products wait for each other.
     """
 
     def __init__(self, network: WordLstm) -> None:
-        self._network = network
+        self._network, self._cell_step = network, CELL_STEPS[network.config.cell]
         self._layers = []
         for layer in network.layers:
             weights = dict(layer.named_parameters())
@@ -256,16 +242,29 @@ class _TreeReader:
         inner = np.unique(tree.parents.clip(min=0))  # the nodes that have children, numbered anew from here on
         parents = np.searchsorted(inner, tree.parents, side="right") - 1
         top = self._outputs(tree.words[inner], parents[inner], np.searchsorted(inner, tree.starts), state)
-        words, parents = tree.words[1:], parents[1:]
+        return np.append(np.float32(0), self.foretold(top, tree.words[1:], parents[1:]))
+
+    def step(self, words: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
+        """log P of each of N words after its memory, float32 [N], and the memory after it."""
+        log_probs = self.foretold(memory[0][-1], words)
+        inputs, after = self._network.embed(torch.from_numpy(words)), tuple(map(torch.empty_like, memory))
+        for k, (of_input, recurrent) in enumerate(self._layers):
+            own = [part[k] for part in after]
+            self._cell_step(of_input(inputs), recurrent(memory[0][k]), memory[-1][k], own)
+            inputs = own[0]
+        return log_probs, after
+
+    def foretold(self, top: Tensor, words: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """log P of words [N] after these rows (rising; None: all) of the top outputs [M, hidden]: float32 [N]."""
+        rows = np.arange(len(words)) if rows is None else rows
         first, *cutoffs = self._network.softmax.cutoffs
         cluster = np.searchsorted([first, *cutoffs], words, side="right")
-        result = np.zeros(len(tree.words), np.float32)
-        result[1:] = _log_softmax(self._head, top, parents, np.where(cluster == 0, words, first + cluster - 1))
+        result = _log_softmax(self._head, top, rows, np.where(cluster == 0, words, first + cluster - 1))
         for k, (product, (tail, low, _)) in enumerate(zip(self._tails, self._network._tails(), strict=True), 1):
             rare = np.flatnonzero(cluster == k)
-            before, rows = np.unique(parents[rare], return_inverse=True)
+            before, short_rows = np.unique(rows[rare], return_inverse=True)
             shortened = tail.get_submodule("0")(_rows(top, before))
-            result[1 + rare] += _log_softmax(product, shortened, rows, words[rare] - low)
+            result[rare] += _log_softmax(product, shortened, short_rows, words[rare] - low)
         return result
 
     def _outputs(self, words: np.ndarray, parents: np.ndarray, starts: np.ndarray, state: LstmState) -> Tensor:
@@ -274,7 +273,6 @@ class _TreeReader:
         inputs, rows = self._network.embed(torch.from_numpy(distinct)), np.searchsorted(distinct, words)
         eldest = np.diff(parents, prepend=-2) > 0  # of each parent's children
         family = eldest.cumsum()
-        step = CELL_STEPS[self._network.config.cell]
         for k, (of_input, recurrent) in enumerate(self._layers):
             seen = of_input(inputs)
             memory = tuple(part.new_empty(len(words), part.shape[1]) for part in state)
@@ -283,7 +281,7 @@ class _TreeReader:
             for start, end in pairwise(np.unique(starts[1:]).tolist()):  # at the last depth all are leaves
                 before, siblings = parents[start:end], family[start:end]
                 products = recurrent(_rows(memory[0], before[eldest[start:end]]))
-                step(
+                self._cell_step(
                     _rows(seen, rows[start:end]),
                     _rows(products, siblings - siblings[0]),
                     _rows(memory[-1], before),

@@ -82,7 +82,7 @@ def test_weights_and_words_are_dropped_in_training_only() -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("layers", "onednn"), [(1, True), (2, True), (2, False)])
-def test_a_tree_scores_as_its_sentences_one_by_one(
+def test_trees_and_single_words_score_as_sequences_do(
     cell: str, layers: int, onednn: bool, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: onednn)
@@ -92,16 +92,18 @@ def test_a_tree_scores_as_its_sentences_one_by_one(
         weight.data *= 3
     model = LstmModel(network, vocabulary)
     sentences = [[5, 12, 30, END], [5, 12, 9, END], [5, 12, 25, 25, 31, END], [END], [0, END], [5, START], [END]]
-    tree = PrefixTree(sentences)
-    for before in (model.initial(), model.read(model.initial(), [7, 22, END])):
+    for said in ([], [7, 22, END]):
+        before = model.read(model.initial(), said)
+        tree = PrefixTree(sentences)
         log_probs = model.score_tree(tree, before)
         assert log_probs.dtype == np.float32
         for words, nodes in zip(sentences, tree.paths, strict=True):
-            state, expected = before, []
-            for word in words:
+            (expected,) = model.log_probs([[*said, *words]])  # by torch's own layers
+            assert log_probs[nodes] == pytest.approx(expected[len(said) :], abs=1e-5)
+            state = before
+            for word, log_prob in zip(words, expected[len(said) :], strict=True):
                 scores, (state,) = model.score([state], [word])
-                expected.append(scores[0])
-            assert log_probs[nodes] == pytest.approx(expected, abs=1e-5)
+                assert scores[0] == pytest.approx(log_prob, abs=1e-5)
 
 
 def test_a_tree_without_words_has_no_scores(lstm: LstmModel) -> None:

@@ -29,7 +29,7 @@ from lm.lstm import LstmModel
 from lm.vocabulary import END
 
 SIZES = 100, 500
-REPEATS = 5  # of the fast ways; the best counts
+REPEATS = 5  # of the first pass and of rescoring; the best counts
 SAMPLE = 10  # one hypothesis in so many is scored by itself, and the time multiplied
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
