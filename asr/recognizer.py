@@ -1,7 +1,8 @@
 """From a recording to words: the models of a bundle, put together."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,10 +13,9 @@ from safetensors.torch import load_file
 
 from asr import audio
 from asr.acoustic import FRAME_SECONDS, AcousticConfig, AcousticModel
-from asr.align import align
 from asr.decoder.beam import BeamConfig, BeamSearch
 from asr.decoder.hypothesis import Hypothesis, Weights
-from asr.decoder.rescore import rescore
+from asr.decoder.rescore import rescore, state_after
 from asr.features import SAMPLE_RATE
 from asr.letter_to_sound import LetterToSound
 from asr.lexicon import compile_tree, read_lexicon
@@ -24,7 +24,7 @@ from asr.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, Pie
 from lm.bundle import DEFAULT, Bundle, dequantized, open_bundle
 from lm.kenlm_trie import read_trie
 from lm.lstm import LstmModel, load_lstm
-from lm.vocabulary import SPECIAL_WORDS, Vocabulary
+from lm.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,14 @@ class Recognizer:
         search: BeamSearch,
         lstm: LstmModel,
         weights: Weights,
+        carry_context: bool = True,
     ) -> None:
-        """`search` brings the weights of the first pass, `weights` are those of the second."""
+        """`search` brings the weights of the first pass, `weights` are those of the second.
+
+        carry_context: does the LSTM remember what was said in the segments of a recording before the current one?
+        """
         self.acoustic, self.units, self.search, self.lstm = acoustic.eval(), units, search, lstm
-        self.weights = weights
+        self.weights, self.carry_context = weights, carry_context
 
     @classmethod
     def load(cls, folder: Path = DEFAULT) -> "Recognizer":
@@ -89,13 +93,7 @@ class Recognizer:
         vocabulary = Vocabulary.load(bundle.file("vocabulary.txt"))
         units = read_units(bundle)
         ngram = read_trie(bundle.file("ngram.bin"), vocabulary)
-        pronunciations = [
-            (index, spelling)
-            for index, word in enumerate(vocabulary)
-            if word not in SPECIAL_WORDS
-            for spelling in units.pronunciations(word)
-        ]
-        tree = compile_tree(pronunciations, ngram.log_prob[ngram.ids])
+        tree = compile_tree(spellings(vocabulary, units), ngram.log_prob[ngram.ids])
         decoder = bundle.config["decoder"]
         search = BeamSearch(tree, ngram, vocabulary, BeamConfig(**decoder["beam"]), Weights(**decoder["first_pass"]))
         return cls(
@@ -104,7 +102,28 @@ class Recognizer:
             search,
             LstmModel(load_lstm(bundle), vocabulary),
             Weights(**decoder["second_pass"]),
+            decoder.get("carry_context", True),
         )
+
+    def with_hot_words(self, boosts: Mapping[str, float]) -> "Recognizer":
+        """The same, but words are preferred by so many nats: at e to that power times their probability.
+
+        Those outside the vocabulary are spelled, or pronounced, by the units' own rules. Raises ValueError for a word
+        of other signs than letters and apostrophes.
+        """
+        for word in boosts:
+            if not WORD.fullmatch(word):
+                raise ValueError(f"hot word {word!r}: give one word, of letters A-Z and apostrophes")
+        search, vocabulary = self.search, self.search.vocabulary
+        ngram = search.ngram
+        added = [word for word in boosts if word not in vocabulary]
+        tree = search.tree
+        if added:
+            unigrams = ngram.log_prob[ngram.ids[: len(vocabulary)]]
+            entries = spellings([*vocabulary, *added], self.units)
+            tree = compile_tree(entries, np.append(unigrams, np.full(len(added), unigrams[UNKNOWN])))
+        boosted = BeamSearch(tree, ngram, vocabulary, search.config, search.weights, boosts)
+        return Recognizer(self.acoustic, self.units, boosted, self.lstm, self.weights, self.carry_context)
 
     @torch.inference_mode()
     def emissions(self, waveform: np.ndarray) -> np.ndarray:
@@ -119,17 +138,20 @@ class Recognizer:
         """What the acoustic model alone makes of log-probs [T, units].
 
         Characters and pieces spell the best path. Phones don't spell, so the lexicon is searched for the words that
-        sound most like the emissions, without any language model.
+        sound most like the emissions, without any language model; a word costs one nat, or every sound would be one.
         """
         if isinstance(self.units, PhoneUnits):
-            alone = BeamSearch(
-                self.search.tree, self.search.ngram, self.search.vocabulary, self.search.config, Weights(0, 0, 0)
-            )
-            return alone.decode(log_probs)[0].text
+            return self._lexicon_alone.decode(log_probs)[0].text
         best = log_probs.argmax(1)
         changes = best[np.append(True, best[1:] != best[:-1])]
         spelled = "".join(self.units.symbols[unit] for unit in changes if unit != BLANK)
         return " ".join(spelled.replace(WORD_START, " ").split())
+
+    @cached_property
+    def _lexicon_alone(self) -> BeamSearch:
+        search = self.search
+        config = replace(search.config, nbest=1)
+        return BeamSearch(search.tree, search.ngram, search.vocabulary, config, Weights(0, 0, -1))
 
     def decode(self, log_probs: np.ndarray) -> list[Hypothesis]:
         """Both passes over log-probs [T, units]: hypotheses, best first."""
@@ -145,36 +167,57 @@ class Recognizer:
 
     def segments(self, waveform: np.ndarray) -> Iterator[Segment]:
         """The segments of a waveform float32 [N] at 16 kHz, each as soon as it is decoded."""
+        remembered = None
         for first, end in cut_at_silence(waveform):
-            yield self._segment(waveform[first:end], first / SAMPLE_RATE)
+            nbest = rescore(
+                self.search.decode(self.emissions(waveform[first:end])), self.lstm, self.weights, remembered
+            )
+            if self.carry_context:
+                remembered = state_after(nbest[0].words, self.lstm, remembered)
+            yield self._segment(nbest, first / SAMPLE_RATE, end / SAMPLE_RATE)
 
-    def _segment(self, waveform: np.ndarray, start: float) -> Segment:
-        log_probs = self.emissions(waveform)
-        nbest = self.decode(log_probs)
-        best = nbest[0].words
-        spans = align(log_probs, [self.units.pronunciations(word) for word in best])
+    def _segment(self, nbest: list[Hypothesis], start: float, end: float) -> Segment:
+        best = nbest[0]
         words = [
             Word(
                 word,
-                round(start + FRAME_SECONDS * first, 2),
-                round(start + FRAME_SECONDS * end, 2),
+                round(min(start + FRAME_SECONDS * first, end), 2),
+                round(min(start + FRAME_SECONDS * last, end), 2),
                 round(confidence, 3),
             )
-            for word, (first, end), confidence in zip(best, spans, confidences(nbest, self.weights), strict=True)
+            for word, (first, last), confidence in zip(
+                best.words, best.times, confidences(nbest, self.weights), strict=True
+            )
         ]
-        return Segment(round(start, 2), round(start + len(waveform) / SAMPLE_RATE, 2), words, nbest)
+        return Segment(round(start, 2), round(end, 2), words, nbest)
 
 
 def confidences(nbest: Sequence[Hypothesis], weights: Weights) -> list[float]:
-    """For each word of the best hypothesis the share of the list's probability that has it in its place."""
+    """How sure each word of the best hypothesis is: the mean of what both passes say.
+
+    The first pass says how probable the word is among all readings of its lattice (if it kept count, see BeamConfig),
+    the second the share of the list's probability that has the word in its place.
+    """
+    best = nbest[0]
     totals = np.array([hypothesis.total(weights) for hypothesis in nbest])
     shares = np.exp(totals - np.logaddexp.reduce(totals))
-    confidence = np.zeros(len(nbest[0].words))
+    in_place = np.zeros(len(best.words))
     for hypothesis, share in zip(nbest, shares, strict=True):
-        for block in Levenshtein.opcodes(nbest[0].words, hypothesis.words):
+        for block in Levenshtein.opcodes(best.words, hypothesis.words):
             if block.tag == "equal":
-                confidence[block.src_start : block.src_end] += share
-    return [float(value) for value in confidence.clip(0, 1)]
+                in_place[block.src_start : block.src_end] += share
+    posteriors = np.array(best.posteriors) if best.posteriors else in_place
+    return [float(value) for value in ((in_place + posteriors) / 2).clip(0, 1)]
+
+
+def spellings(words: Iterable[str], units: Units) -> list[tuple[int, list[int]]]:
+    """(place in the list, units) of all words but the special ones, each pronunciation."""
+    return [
+        (index, spelling)
+        for index, word in enumerate(words)
+        if word not in SPECIAL_WORDS
+        for spelling in units.pronunciations(word)
+    ]
 
 
 def read_units(bundle: Bundle) -> Units:

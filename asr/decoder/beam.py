@@ -27,8 +27,8 @@ class BeamConfig:
     score: float = 18.0  # nats below the best at which a hypothesis is given up
     nbest: int = 100
     # Readings that the n-gram can't tell apart any more share a place in the beam: are their probabilities added there,
-    # or does the best stand for all? A hypothesis's score means the same either way.
-    add: bool = False
+    # or does the best stand for all? A hypothesis's score means the same either way, but only sums give posteriors.
+    add: bool = True
     skip_blank: float = 0.999  # frames whose blank is at least so probable count as silence; above 1: none
 
 
@@ -59,7 +59,7 @@ class BeamSearch:
         self.tree, self.vocabulary, self.fused = tree, vocabulary, fused
         boosts = boosts or {}
         self._extra_words = [word for word in boosts if word not in vocabulary]
-        ids = np.append(ngram.ids, np.full(len(self._extra_words), ngram.ids[UNKNOWN]))
+        ids = np.append(ngram.ids[: len(vocabulary)], np.full(len(self._extra_words), ngram.ids[UNKNOWN]))
         self.ngram = ngram._replace(ids=ids.astype(np.int32))
         boost = np.zeros(len(ids))
         boost[len(vocabulary) :] = [boosts[word] for word in self._extra_words]
@@ -145,13 +145,14 @@ class BeamSearch:
         arcs: np.ndarray,
         start: np.ndarray,
         end: np.ndarray,
+        posterior: np.ndarray,
         end_ngram: np.ndarray,
         end_lstm: np.ndarray,
     ) -> list[Hypothesis]:
         _, word, target, ngram, lstm = self._search.arcs(0)
         names = [self.word(id) for id in word[arcs].tolist()]
         times = list(zip(start.tolist(), end.tolist(), strict=True))
-        boosts = self._boost[word[arcs]]
+        boosts, posteriors = self._boost[word[arcs]], posterior.tolist()
         bounds = firsts.tolist()
         found = []
         for total, first, last in zip(totals.tolist(), bounds, bounds[1:], strict=False):
@@ -164,6 +165,7 @@ class BeamSearch:
                 times=tuple(times[first:last]),
                 word_ngrams=(*ngram[arcs[first:last]].tolist(), float(end_ngram[context])),
                 boost=float(boosts[first:last].sum()),
+                posteriors=tuple(posteriors[first:last]),
             )
             found.append(replace(hypothesis, acoustic=total - hypothesis.total(self.weights)))
         return found

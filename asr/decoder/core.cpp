@@ -107,14 +107,17 @@ PYBIND11_MODULE(core, module) {
              [](Search &search, size_t first, const Array<double> &log_probs, double weight) {
                  search.score(first, log_probs.data(), weight);
              })
-        // log-probs, first word of each reading; arc, first and past-the-end frame of each word
+        // log-probs, first word of each reading; arc, first and past-the-end frame, and posterior of each word, if
+        // merged readings were added
         .def("nbest", [](const Search &search, const Array<double> &ends, size_t count, size_t most_items) {
             Readings readings;
             {
                 py::gil_scoped_release release;
-                readings = Lattice(search).nbest(ends.data(), count, most_items);
+                Lattice lattice(search);
+                readings = lattice.nbest(ends.data(), count, most_items);
+                if (search.graph().rules.add) lattice.add_posteriors(readings, ends.data());
             }
             return py::make_tuple(to_array(readings.log_prob), to_array(readings.first_word), to_array(readings.arc),
-                                  to_array(readings.start), to_array(readings.end));
+                                  to_array(readings.start), to_array(readings.end), to_array(readings.posterior));
         });
 }

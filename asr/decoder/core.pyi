@@ -44,8 +44,9 @@ class Search:
         """Source, word, target; log P by the n-gram and by the fused model, of the arcs from `first` on."""
     def nbest(
         self, ends: np.ndarray, count: int, most_items: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Log-prob and first word of each reading (and the end of the last); arc, first, past-the-end frame a word.
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Log-prob and first word of each reading (and the end of the last); of each word the arc, the first and the
+        past-the-end frame, and, if merged readings were added, the posterior.
 
         ends: the factor of the sentence end, float64 [contexts].
         """

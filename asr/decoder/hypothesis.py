@@ -24,6 +24,7 @@ class Hypothesis:
     times: tuple[tuple[int, int], ...] = ()  # each word's first and past-the-end frame
     word_ngrams: tuple[float, ...] = ()  # `ngram`, a word at a time, the sentence end last
     boost: float = 0.0  # what hot words in it add
+    posteriors: tuple[float, ...] = ()  # of each word, among all that the first pass held possible
 
     @property
     def text(self) -> str:

@@ -10,12 +10,14 @@
 #pragma once
 
 #include <queue>
+#include <unordered_map>
 
 #include "search.hpp"
 
 namespace nicebeach {
 
 constexpr double NEGLIGIBLE = 1e-20;  // a share of a probability that is not worth following
+constexpr double UNLIKELY = 1e-7;      // no word so improbable adds to how sure another one is
 constexpr int LONGEST = 1000;         // frames: no word lasts longer
 
 // The n best readings, best first; the words of reading i are first_word[i] .. first_word[i + 1].
@@ -23,6 +25,7 @@ struct Readings {
     std::vector<double> log_prob;  // weighted scores and all
     std::vector<int64_t> first_word{0};
     std::vector<int32_t> arc, start, end;  // of each word; frames
+    std::vector<double> posterior;         // of each word, if asked for
 };
 
 // The units from the tree's root to a node.
@@ -89,7 +92,148 @@ class Lattice {
         return readings;
     }
 
+    // For each word of the readings, how probable it is among all readings of the lattice that it was said then: that it
+    // ended after its beginning here, but no later than the next word.
+    void add_posteriors(Readings &readings, const double *ends) const {
+        const std::unordered_map<int32_t, std::vector<WordEnd>> all = word_ends(ends);
+        for (size_t reading = 0; reading + 1 < readings.first_word.size(); ++reading)
+            for (int64_t word = readings.first_word[reading]; word < readings.first_word[reading + 1]; ++word) {
+                const bool last = word + 1 == readings.first_word[reading + 1];
+                const int32_t latest = last ? frames_ : readings.end[word + 1];
+                double posterior = 0.0;
+                const auto found = all.find(search_.arcs()[readings.arc[word]].word);
+                if (found != all.end())
+                    for (const WordEnd &end : found->second)
+                        if (end.frame > readings.start[word] && end.frame <= latest) posterior += end.prob;
+                readings.posterior.push_back(std::min(1.0, posterior));
+            }
+    }
+
    private:
+    // A pronunciation of an arc, on the way back through the frames.
+    struct Strand {
+        int32_t arc, node;
+        std::vector<int32_t> units;
+        std::vector<double> blank, label;  // of what comes after the current frame, by the state reached, see `step_back`
+        double after_blank, after_label;   // of what follows the word from the current frame on
+        bool alive;
+    };
+
+    // A frame before which a word may end, and how probable that is.
+    struct WordEnd {
+        int32_t frame;
+        double prob;
+    };
+
+    // Where each word ends, by the forward-backward algorithm: the search went forwards, this goes backwards. The search
+    // should have added readings that it merged (rules.add). ends [contexts]: the factor of the sentence end.
+    std::unordered_map<int32_t, std::vector<WordEnd>> word_ends(const double *ends) const {
+        const std::vector<Exit> &exits = search_.exits();
+        std::vector<Strand> strands;
+        std::vector<int32_t> alive;
+        std::vector<std::vector<int32_t>> strands_of(search_.arcs().size());
+        // What may follow in a context from the current frame on, by its first unit.
+        std::vector<std::vector<std::pair<int32_t, double>>> following(search_.contexts());
+        std::vector<int32_t> filled;
+        std::unordered_map<int32_t, std::vector<WordEnd>> result;
+        double at_end = 0.0, total = 0.0;
+        size_t next_exit = exits.size();
+        for (int32_t frame = frames_; frame >= 0; --frame) {
+            const double *probs = frame < frames_ ? search_.scaled(frame) : nullptr;
+            for (int32_t context : filled) following[context].clear();
+            filled.clear();
+            auto follow = [&](int32_t context, int32_t unit, double prob) {
+                if (following[context].empty()) filled.push_back(context);
+                following[context].emplace_back(unit, prob);
+            };
+            if (probs)
+                for (int32_t id : alive) {
+                    const Strand &strand = strands[id];
+                    const Arc &arc = search_.arcs()[strand.arc];
+                    follow(arc.source, strand.units[0], arc.factor * probs[strand.units[0]] * strand.label[0]);
+                }
+            else
+                for (int32_t context = 0; context < search_.contexts(); ++context) follow(context, -1, ends[context]);
+            for (; next_exit > 0 && exits[next_exit - 1].frame == frame; --next_exit) {
+                const Exit &exit = exits[next_exit - 1];
+                const Arc &arc = search_.arcs()[exit.arc];
+                double after_blank = 0.0, after_label = 0.0;
+                for (const auto &[unit, prob] : following[arc.target]) {
+                    after_blank += prob;
+                    if (unit != graph_.unit[exit.node]) after_label += prob;
+                }
+                const double prob = arc.factor * (exit.blank * after_blank + exit.label * after_label);
+                if (!probs) at_end += prob;
+                if (exit.arc == START) {
+                    total += prob;
+                    continue;
+                }
+                if (prob <= UNLIKELY * at_end) continue;
+                result[arc.word].push_back({frame, prob});
+                const int32_t id = strand_of(exit, strands, strands_of[exit.arc]);
+                if (!strands[id].alive) alive.push_back(id);
+                strands[id].alive = true;
+                strands[id].after_blank = after_blank;
+                strands[id].after_label = after_label;
+            }
+            size_t kept = 0;
+            for (int32_t id : alive) {
+                Strand &strand = strands[id];
+                const double most = step_back(strand.units, probs, strand.after_blank, strand.after_label, strand.blank,
+                                              strand.label);
+                strand.after_blank = strand.after_label = 0.0;
+                strand.alive = most > NEGLIGIBLE * at_end;
+                if (strand.alive) alive[kept++] = id;
+            }
+            alive.resize(kept);
+        }
+        for (auto &[word, word_ends] : result)
+            for (WordEnd &end : word_ends) end.prob /= total;
+        return result;
+    }
+
+    int32_t strand_of(const Exit &exit, std::vector<Strand> &strands, std::vector<int32_t> &of_arc) const {
+        for (int32_t strand : of_arc)
+            if (strands[strand].node == exit.node) return strand;
+        of_arc.push_back(int32_t(strands.size()));
+        strands.push_back({exit.arc, exit.node, {}, {}, {}, 0.0, 0.0, false});
+        Strand &strand = strands.back();
+        pronunciation(graph_, exit.node, strand.units);
+        strand.blank.assign(strand.units.size(), 0.0);
+        strand.label.assign(strand.units.size(), 0.0);
+        return of_arc.back();
+    }
+
+    // What comes after a frame, by the state in which it leaves a word's paths (in a blank after unit k, or in unit k), to
+    // what comes after the frame before. probs: of the frame's units, none at the utterance's end; after_blank,
+    // after_label: of what follows the word in this frame, if its paths end in a blank, or in its last unit. Returns the
+    // largest probability.
+    static double step_back(const std::vector<int32_t> &units, const double *probs, double after_blank,
+                            double after_label, std::vector<double> &blanks, std::vector<double> &labels) {
+        double most = 0.0;
+        const size_t size = units.size();
+        for (size_t k = 0; k < size; ++k) {
+            double blank = 0.0, label = 0.0;
+            if (probs) {
+                blank = probs[0] * blanks[k];
+                label = blank + probs[units[k]] * labels[k];
+                if (k + 1 < size) {
+                    const double step = probs[units[k + 1]] * labels[k + 1];
+                    blank += step;
+                    if (units[k + 1] != units[k]) label += step;
+                }
+            }
+            if (k + 1 == size) {
+                blank += after_blank;
+                label += after_label;
+            }
+            blanks[k] = blank;
+            labels[k] = label;
+            most = std::max(most, std::max(blank, label));
+        }
+        return most;
+    }
+
     // The frames low .. high in which a sequence of words may begin by one pronunciation of its first word.
     struct Beginning {
         int32_t node, unit;  // of the pronunciation, and its first; -1 for the utterance's end
@@ -203,37 +347,17 @@ class Lattice {
     // emitted. The word is `units_`; after_blank_ and after_label_ are the probabilities of what follows if it begins in
     // frame low + i and the word's paths end in a blank, or in its last unit.
     void backwards(int32_t low, int32_t earliest, double factor, Beginning &beginning) {
-        const int size = int(units_.size());
-        // Of what comes after the current frame, if the paths so far end in a blank after unit k, or in unit k.
-        blank_.assign(size, 0.0);
-        label_.assign(size, 0.0);
+        blank_.assign(units_.size(), 0.0);
+        label_.assign(units_.size(), 0.0);
         backwards_.clear();
         double largest = 0.0;
         int32_t frame = low + int32_t(after_blank_.size()) - 1;
         beginning.high = frame;
         for (; frame > earliest; --frame) {
-            // From the state after `frame` to the state after `frame - 1`.
-            double alive = 0.0;
-            const double *probs = frame < frames_ ? search_.scaled(frame) : nullptr;
-            for (int k = 0; k < size; ++k) {
-                double blank = 0.0, label = 0.0;
-                if (probs) {
-                    blank = probs[0] * blank_[k];
-                    label = blank + probs[units_[k]] * label_[k];
-                    if (k + 1 < size) {
-                        const double step = probs[units_[k + 1]] * label_[k + 1];
-                        blank += step;
-                        if (units_[k + 1] != units_[k]) label += step;
-                    }
-                }
-                if (k + 1 == size && frame >= low) {
-                    blank += after_blank_[frame - low];
-                    label += after_label_[frame - low];
-                }
-                blank_[k] = blank;
-                label_[k] = label;
-                alive = std::max(alive, std::max(blank, label));
-            }
+            const bool may_end = frame >= low;
+            const double alive = step_back(units_, frame < frames_ ? search_.scaled(frame) : nullptr,
+                                           may_end ? after_blank_[frame - low] : 0.0,
+                                           may_end ? after_label_[frame - low] : 0.0, blank_, label_);
             const double prob = search_.scaled(frame - 1)[units_[0]] * label_[0];
             backwards_.push_back(factor * prob);
             largest = std::max(largest, prob);
