@@ -69,6 +69,16 @@ def transcribe(
     format: Annotated[Format, typer.Option(help="How to print the transcripts.")] = Format.txt,
     explain: Annotated[bool, typer.Option("--explain", help="Print a table of readings and scores instead.")] = False,
     top: Annotated[int, typer.Option(help="How many readings --explain shows.", min=1)] = 10,
+    hot_word: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A word to listen for, known or not; WORD:NATS says how much it is preferred.", metavar="WORD"
+        ),
+    ] = None,
+    unknown_words: Annotated[
+        float | None,
+        typer.Option(help="Write <unk> for what sounds like no known word, at so many nats.", metavar="NATS"),
+    ] = None,
     model: ModelOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
 ) -> None:
@@ -87,10 +97,13 @@ def transcribe(
         ffmpeg -i film.mkv -f wav - | asr transcribe -
 
         asr transcribe --explain talk.mp3
+
+        asr transcribe --hot-word Kubernetes --hot-word Nguyen:4 meeting.mp3
     """
     with one_line_errors():
         if explain and format is Format.json:
             raise ValueError("--explain prints tables, --format json has all they show: leave out one of the two")
+        boosts = dict(map(read_hot_word, hot_word or []))
         failed = False
         with Progress(
             console=Console(stderr=True),
@@ -107,6 +120,10 @@ def transcribe(
             from lm.bundle import DEFAULT
 
             recognizer = Recognizer.load(model or DEFAULT)
+            if hot_word:
+                recognizer = recognizer.with_hot_words(boosts)
+            if unknown_words is not None:
+                recognizer = recognizer.with_unknown_words(unknown_words)
             writer: Writer
             if explain:
                 writer = TableWriter(sys.stdout, recognizer.search.weights, recognizer.weights, top)
@@ -389,6 +406,15 @@ def describe(weights: "Weights") -> str:
 
 
 # --- What the commands share ------------------------------------------------------------------------------
+
+
+def read_hot_word(text: str) -> tuple[str, float]:
+    """WORD or WORD:NATS, the word in any case, and 2 nats if they aren't given."""
+    word, colon, nats = text.partition(":")
+    try:
+        return word.upper(), float(nats) if colon else 2.0
+    except ValueError:
+        raise ValueError(f"--hot-word {text}: want WORD or WORD:NATS, such as Kubernetes:4") from None
 
 
 def read_cuts(data: Path, limit: int | None) -> tuple[list["Cut"], bool]:

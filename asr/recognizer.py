@@ -1,6 +1,6 @@
 """From a recording to words: the models of a bundle, put together."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from asr import audio
 from asr.acoustic import FRAME_SECONDS, AcousticConfig, AcousticModel
-from asr.decoder.beam import BeamConfig, BeamSearch
+from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch
 from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.decoder.rescore import rescore, state_after
 from asr.features import SAMPLE_RATE
@@ -22,7 +22,7 @@ from asr.lexicon import compile_tree, read_lexicon
 from asr.segments import cut_at_silence
 from asr.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
 from lm.bundle import DEFAULT, Bundle, dequantized, open_bundle
-from lm.kenlm_trie import read_trie
+from lm.kenlm_trie import NgramTables, read_trie
 from lm.lstm import LstmModel, load_lstm
 from lm.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
 
@@ -93,9 +93,8 @@ class Recognizer:
         vocabulary = Vocabulary.load(bundle.file("vocabulary.txt"))
         units = read_units(bundle)
         ngram = read_trie(bundle.file("ngram.bin"), vocabulary)
-        tree = compile_tree(spellings(vocabulary, units), ngram.log_prob[ngram.ids])
         decoder = bundle.config["decoder"]
-        search = BeamSearch(tree, ngram, vocabulary, BeamConfig(**decoder["beam"]), Weights(**decoder["first_pass"]))
+        search = make_search(units, ngram, vocabulary, BeamConfig(**decoder["beam"]), Weights(**decoder["first_pass"]))
         return cls(
             read_acoustic(bundle),
             units,
@@ -114,16 +113,16 @@ class Recognizer:
         for word in boosts:
             if not WORD.fullmatch(word):
                 raise ValueError(f"hot word {word!r}: give one word, of letters A-Z and apostrophes")
-        search, vocabulary = self.search, self.search.vocabulary
-        ngram = search.ngram
-        added = [word for word in boosts if word not in vocabulary]
-        tree = search.tree
-        if added:
-            unigrams = ngram.log_prob[ngram.ids[: len(vocabulary)]]
-            entries = spellings([*vocabulary, *added], self.units)
-            tree = compile_tree(entries, np.append(unigrams, np.full(len(added), unigrams[UNKNOWN])))
-        boosted = BeamSearch(tree, ngram, vocabulary, search.config, search.weights, boosts)
-        return Recognizer(self.acoustic, self.units, boosted, self.lstm, self.weights, self.carry_context)
+        return self._with_search(self.search.config, boosts)
+
+    def with_unknown_words(self, cost: float) -> "Recognizer":
+        """The same, but what sounds like no word it knows is written <unk>, at so many nats a frame of sound."""
+        return self._with_search(replace(self.search.config, unknown=cost), self.search.boosts)
+
+    def _with_search(self, config: BeamConfig, boosts: Mapping[str, float]) -> "Recognizer":
+        old = self.search
+        search = make_search(self.units, old.ngram, old.vocabulary, config, old.weights, boosts)
+        return Recognizer(self.acoustic, self.units, search, self.lstm, self.weights, self.carry_context)
 
     @torch.inference_mode()
     def emissions(self, waveform: np.ndarray) -> np.ndarray:
@@ -210,14 +209,28 @@ def confidences(nbest: Sequence[Hypothesis], weights: Weights) -> list[float]:
     return [float(value) for value in ((in_place + posteriors) / 2).clip(0, 1)]
 
 
-def spellings(words: Iterable[str], units: Units) -> list[tuple[int, list[int]]]:
-    """(place in the list, units) of all words but the special ones, each pronunciation."""
-    return [
-        (index, spelling)
-        for index, word in enumerate(words)
+def make_search(
+    units: Units,
+    ngram: NgramTables,
+    vocabulary: Vocabulary,
+    config: BeamConfig,
+    weights: Weights,
+    boosts: Mapping[str, float] | None = None,
+) -> BeamSearch:
+    """The first pass over all words of the vocabulary, as the units spell them, and the hot words outside it."""
+    boosts = boosts or {}
+    words = [*vocabulary, *(word for word in boosts if word not in vocabulary)]
+    spellings = [
+        (id, spelling)
+        for id, word in enumerate(words)
         if word not in SPECIAL_WORDS
         for spelling in units.pronunciations(word)
     ]
+    if config.unknown is not None:
+        spellings += [(UNKNOWN, [len(units.symbols)] * sounds) for sounds in UNKNOWN_SOUNDS]
+    ids = np.append(ngram.ids, np.full(len(words), ngram.ids[UNKNOWN]))[: len(words)]
+    tree = compile_tree(spellings, ngram.log_prob[ids])
+    return BeamSearch(tree, ngram, vocabulary, config, weights, boosts)
 
 
 def read_units(bundle: Bundle) -> Units:

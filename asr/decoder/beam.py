@@ -18,6 +18,10 @@ from lm.vocabulary import END, START, UNKNOWN, Vocabulary
 # Steps of the exact search for the n best readings: 15 a reading are usual. After so many it goes on by a short cut.
 MOST_STEPS, MOST_STEPS_EACH = 2000, 200
 
+# A word outside the lexicon is spelled by so many of one further unit, which stands for any sound: as probable as all
+# units but the blank together, at a cost.
+UNKNOWN_SOUNDS = range(2, 9)
+
 
 @dataclass(frozen=True)
 class BeamConfig:
@@ -30,6 +34,7 @@ class BeamConfig:
     # or does the best stand for all? A hypothesis's score means the same either way, but only sums give posteriors.
     add: bool = True
     skip_blank: float = 0.999  # frames whose blank is at least so probable count as silence; above 1: none
+    unknown: float | None = None  # nats a frame of a word outside the lexicon costs; None: none is; see UNKNOWN_SOUNDS
 
 
 class BeamSearch:
@@ -56,11 +61,11 @@ class BeamSearch:
         rescoring afterwards. Readings that agree in the last `fused_memory` words share a place in the beam then.
         """
         self.config, self.weights = config, weights
-        self.tree, self.vocabulary, self.fused = tree, vocabulary, fused
-        boosts = boosts or {}
+        self.tree, self.ngram, self.vocabulary, self.fused = tree, ngram, vocabulary, fused
+        self.boosts = boosts = boosts or {}
         self._extra_words = [word for word in boosts if word not in vocabulary]
-        ids = np.append(ngram.ids[: len(vocabulary)], np.full(len(self._extra_words), ngram.ids[UNKNOWN]))
-        self.ngram = ngram._replace(ids=ids.astype(np.int32))
+        ids = np.append(ngram.ids, np.full(len(self._extra_words), ngram.ids[UNKNOWN])).astype(np.int32)
+        all_words = ngram._replace(ids=ids)
         boost = np.zeros(len(ids))
         boost[len(vocabulary) :] = [boosts[word] for word in self._extra_words]
         known = [word for word in boosts if word in vocabulary]
@@ -71,8 +76,8 @@ class BeamSearch:
         self._boost = boost
         self._graph = core.Graph(
             tree=tree,
-            ngram=self.ngram,
-            look_ahead=_look_ahead(tree, self.ngram, weights.ngram, boost),
+            ngram=all_words,
+            look_ahead=_look_ahead(tree, all_words, weights.ngram, boost),
             boost=boost,
             units=int(tree.unit.max()) + 1,
             start=START,
@@ -100,6 +105,9 @@ class BeamSearch:
         Raises ValueError if they aren't numbers, or not of the units that the lexicon is spelled in.
         """
         units = int(self.tree.unit.max()) + 1
+        if self.config.unknown is not None and log_probs.ndim == 2:
+            any_sound = np.logaddexp.reduce(log_probs[:, 1:], axis=1, keepdims=True)
+            log_probs = np.hstack([log_probs, any_sound - self.config.unknown])
         if log_probs.ndim != 2 or log_probs.shape[1] < units:
             raise ValueError(f"emissions of shape {log_probs.shape}; the lexicon is spelled in {units} units")
         if np.isnan(log_probs).any():
