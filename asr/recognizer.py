@@ -1,5 +1,6 @@
 """From a recording to words: the models of a bundle, put together."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -226,7 +227,7 @@ def make_search(
         if word not in SPECIAL_WORDS
         for spelling in units.pronunciations(word)
     ]
-    if config.unknown is not None:
+    if config.unknown < math.inf:
         spellings += [(UNKNOWN, [len(units.symbols)] * sounds) for sounds in UNKNOWN_SOUNDS]
     ids = np.append(ngram.ids, np.full(len(words), ngram.ids[UNKNOWN]))[: len(words)]
     tree = compile_tree(spellings, ngram.log_prob[ids])

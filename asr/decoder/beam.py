@@ -1,6 +1,7 @@
 """Beam search over a lexicon tree with an n-gram: log-probs in, hypotheses with their scores taken apart out."""
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -34,7 +35,7 @@ class BeamConfig:
     # or does the best stand for all? A hypothesis's score means the same either way, but only sums give posteriors.
     add: bool = True
     skip_blank: float = 0.999  # frames whose blank is at least so probable count as silence; above 1: none
-    unknown: float | None = None  # nats a frame of a word outside the lexicon costs; None: none is; see UNKNOWN_SOUNDS
+    unknown: float = math.inf  # nats that a word outside the lexicon costs a frame; inf: there is none
 
 
 class BeamSearch:
@@ -105,7 +106,7 @@ class BeamSearch:
         Raises ValueError if they aren't numbers, or not of the units that the lexicon is spelled in.
         """
         units = int(self.tree.unit.max()) + 1
-        if self.config.unknown is not None and log_probs.ndim == 2:
+        if self.config.unknown < math.inf and log_probs.ndim == 2:
             any_sound = np.logaddexp.reduce(log_probs[:, 1:], axis=1, keepdims=True)
             log_probs = np.hstack([log_probs, any_sound - self.config.unknown])
         if log_probs.ndim != 2 or log_probs.shape[1] < units:
