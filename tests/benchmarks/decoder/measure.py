@@ -20,18 +20,25 @@ class Problem:
 
     emissions: list[np.ndarray]  # float32 [T, units] each, natural logs, unit 0 the blank
     symbols: list[str]  # of the units
-    lexicon: dict[str, list[str]]  # word -> its symbols, "▁" first; no other words are allowed
+    lexicon: dict[str, list[list[str]]]  # word -> its pronunciations, in symbols; no other words are allowed
     ngram: str  # path of a KenLM binary
     ngram_weight: float
     word_bonus: float
     model: str  # path of the bundle that all this is from
+
+    @property
+    def separator(self) -> int | None:
+        """The unit that words begin with; phones have none."""
+        return self.symbols.index("▁") if "▁" in self.symbols else None
 
 
 def read_problem(folder: Path) -> Problem:
     arrays = np.load(folder / "emissions.npz")
     emissions = np.split(arrays["frames"], np.cumsum(arrays["lengths"])[:-1])
     lines = (folder / "lexicon.txt").read_text(encoding="utf-8").splitlines()
-    lexicon = {word: spelling.split() for word, spelling in (line.split("\t") for line in lines)}
+    lexicon: dict[str, list[list[str]]] = {}
+    for word, spelling in (line.split("\t") for line in lines):
+        lexicon.setdefault(word, []).append(spelling.split())
     return Problem(emissions, lexicon=lexicon, **json.loads((folder / "problem.json").read_text(encoding="utf-8")))
 
 

@@ -1,16 +1,16 @@
 """Our beam search beside the beam searches that others use, on the same emissions, lexicon and n-gram. One core.
 
-    python tests/benchmarks/decoder/peers.py --model exp/character_model --data LibriSpeech/dev-mini
-    python tests/benchmarks/decoder/peers.py --model exp/character_model --data LibriSpeech/dev-mini --limit 10
+    python tests/benchmarks/decoder/peers.py --data $DATA/speech/LibriSpeech/dev-mini
+    python tests/benchmarks/decoder/peers.py --model exp/character_model --data $DATA/speech/LibriSpeech/dev-mini
 
-The model has to be one of characters (asr export --units characters, then asr tune), the only units in which all peers
-can spell words. What happens:
+Of a model of phones, such as the one that ships, flashlight-text alone can spell words; all peers can of a model of
+characters (asr export --units characters, then asr tune). What happens:
 
 1. The emissions of all utterances are computed once and dumped into exp/decoder_peers, with the lexicon and the rest.
 2. Each peer gets a virtual environment of its own in exp/decoder_peers/venvs, from PyPI.
 3. run_ours.py and the peers' run_*.py are run one after the other on the dump (measure.py says how), each at three beam
-   sizes, with the bundle's first-pass weights. What else prunes is fixed: ours as in the bundle, the peers' to what
-   served them best among settings tried on 20 utterances of dev-mini; each script states it.
+   sizes, with the bundle's first-pass weights, for the best reading alone. What else prunes is fixed: ours as in the
+   bundle, the peers' to what served them best among settings tried on 20 utterances of dev-mini; each script states it.
 
 The table's columns: microseconds of processor time in the decode calls over frames of 40 ms; WER; and the criterion all
 of them maximise, log P_CTC(words) + weight * ln P(words </s>) + bonus * words, computed anew for the words that were
@@ -32,19 +32,19 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch and numpy; the decoders inhe
 
 import kenlm
 import numpy as np
-import torch
+from corpus import on_one_core, with_emissions
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from asr.acoustic import FRAME_SECONDS
-from asr.audio import load_cut
-from asr.cli import bar, read_cuts
+from asr.cli import read_cuts
 from asr.decoder.hypothesis import Weights
+from asr.errors import error_rates
 from asr.lexicon import write_lexicon
-from asr.metrics import error_rates
 from asr.recognizer import Recognizer
-from asr.units import BLANK, CharacterUnits, encode
+from asr.units import BLANK, CharacterUnits, PhoneUnits, Units
+from lm.bundle import DEFAULT
 from lm.vocabulary import SPECIAL_WORDS
 
 HERE = Path(__file__).parent
@@ -60,6 +60,7 @@ class Peer:
     beams: tuple[int, ...]
     requirements: list[str] = field(default_factory=list)  # of its environment; none: that of this script
     lacks: str = ""
+    phones: bool = True  # does it have a lexicon that can spell words in them?
 
 
 OURS = Peer("nicebeach", ["run_ours.py"], (100, 300, 1000))
@@ -69,7 +70,8 @@ PEERS = [
         ["run_flashlight.py"],
         (100, 300, 1000),
         ["flashlight-text==0.0.7", "numpy"],
-        "can't hold a word's last unit: words are spelled with their separator last",
+        "can't hold a word's last unit: words are spelled with their separator last, or twice with twins of the last "
+        "phone; 6 words at most may sound alike",
     ),
     Peer(
         "ctc-beam-decoder 0.2.0",
@@ -77,6 +79,7 @@ PEERS = [
         (300, 1000, 3000),
         ["ctc-beam-decoder==0.2.0", "numpy"],
         "no lexicon but a list of words, no look-ahead of the n-gram within a word, spaces between words only",
+        phones=False,
     ),
     Peer(
         "pyctcdecode 0.5.0",
@@ -84,6 +87,7 @@ PEERS = [
         (100, 300, 1000),
         ["pyctcdecode==0.5.0", "kenlm", "numpy<2"],
         "the same as ctc-beam-decoder, which reproduces it",
+        phones=False,
     ),
 ]
 
@@ -130,17 +134,50 @@ def dump(recognizer: Recognizer, emissions: list[np.ndarray], model: Path) -> No
     (OUTPUT / "problem.json").write_text(json.dumps(problem, ensure_ascii=False), encoding="utf-8")
     np.savez(OUTPUT / "emissions.npz", frames=np.concatenate(emissions), lengths=[len(item) for item in emissions])
     words = [word for word in recognizer.search.vocabulary if word not in SPECIAL_WORDS]
-    spellings = {word: [" ".join(symbols[unit] for unit in encode(recognizer.units, [word]))] for word in words}
+    spellings = {
+        word: [" ".join(symbols[unit] for unit in units) for units in recognizer.units.pronunciations(word)]
+        for word in words
+    }
     write_lexicon(OUTPUT / "lexicon.txt", spellings)
 
 
-def criterion(log_probs: np.ndarray, words: list[str], ngram: kenlm.Model, weights: Weights) -> float:
+def criterion(log_probs: np.ndarray, words: list[str], units: Units, ngram: kenlm.Model, weights: Weights) -> float:
     """What is to be maximised, of words (nats); log_probs [T, units]. By none of the decoders' code."""
-    units = torch.tensor([encode(CharacterUnits(), words)])
-    lengths = torch.tensor([len(log_probs)]), torch.tensor([units.shape[1]])
-    batch = torch.from_numpy(log_probs)[:, None].double()
-    acoustic = -float(torch.nn.functional.ctc_loss(batch, units, *lengths, BLANK, reduction="sum"))
+    acoustic = ctc_log_prob(log_probs, [units.pronunciations(word) for word in words])
     return acoustic + weights.ngram * math.log(10) * ngram.score(" ".join(words)) + weights.word * len(words)
+
+
+def ctc_log_prob(log_probs: np.ndarray, words: list[list[list[int]]]) -> float:
+    """log P of all CTC paths of all pronunciations of the words; log_probs [T, units]. The forward algorithm."""
+    emitted = [BLANK]  # of each state; here the blank before the first word
+    arcs = [(0, 0)]
+    reached = [0]  # the states in which all words so far have been said
+    for pronunciations in words:
+        ends = []
+        for pronunciation in pronunciations:
+            before = reached
+            for place, unit in enumerate(pronunciation):
+                label = len(emitted)
+                emitted.append(unit)
+                arcs += [(label, label), *((state, label) for state in before if emitted[state] != unit)]
+                if place + 1 < len(pronunciation):
+                    emitted.append(BLANK)
+                    arcs += [(label, label + 1), (label + 1, label + 1)]
+                    before = [label, label + 1]
+            ends.append(label)
+        blank = len(emitted)  # after the word, whatever its pronunciation
+        emitted.append(BLANK)
+        arcs += [(blank, blank), *((end, blank) for end in ends)]
+        reached = [*ends, blank]
+    steps = np.zeros((len(emitted), len(emitted)))
+    steps[tuple(np.transpose(arcs))] = 1.0
+    forward, total = np.zeros(len(emitted)), 0.0
+    forward[0] = 1.0
+    for frame in np.exp(log_probs[:, emitted].astype(np.float64)):
+        forward = (forward @ steps) * frame
+        total += math.log(forward.sum())
+        forward /= forward.sum()
+    return total + math.log(forward[reached].sum())
 
 
 def run(peer: Peer) -> dict[str, Any]:
@@ -153,28 +190,28 @@ def run(peer: Peer) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="a model folder of characters")
+    parser.add_argument("--model", type=Path, default=DEFAULT, help="a model folder, of phones or characters")
     parser.add_argument(
         "--data", type=Path, required=True, help="recordings with known text, as asr evaluate reads them"
     )
     parser.add_argument("--limit", type=int, help="use so many utterances, evenly spread")
     arguments = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the decoders inherit it
+    on_one_core()
 
     recognizer = Recognizer.load(arguments.model)
-    if not isinstance(recognizer.units, CharacterUnits):
-        raise ValueError(f"{arguments.model}: not a model of characters; asr export --units characters makes one")
-    cuts, _ = read_cuts(arguments.data, arguments.limit)
-    emissions = [recognizer.emissions(load_cut(cut)) for cut in bar(cuts, "emissions")]
-    references = [cut.supervisions[0].text for cut in cuts]
+    if not isinstance(recognizer.units, CharacterUnits | PhoneUnits):
+        raise ValueError(f"{arguments.model}: of pieces, which the peers can't spell; take one of phones or characters")
+    of_phones = isinstance(recognizer.units, PhoneUnits)
+    decoders = [OURS, *(peer for peer in PEERS if peer.phones or not of_phones)]
+    corpus = with_emissions(recognizer, read_cuts(arguments.data, arguments.limit)[0])
+    emissions = corpus.emissions
     OUTPUT.mkdir(parents=True, exist_ok=True)
     dump(recognizer, emissions, arguments.model)
 
     weights, ngram = recognizer.search.weights, kenlm.Model(str(arguments.model / "ngram.bin"))
     frames = sum(map(len, emissions))
     settings, rows = {}, {}
-    for peer in [OURS, *PEERS]:
+    for peer in decoders:
         result = run(peer)
         settings[peer.name] = result["settings"]
         rows[peer.name] = [
@@ -182,11 +219,11 @@ def main() -> None:
                 beam=item["beam"],
                 frame_microseconds=1e6 * item["seconds"] / frames,
                 real_time_factor=item["seconds"] / (frames * FRAME_SECONDS),
-                wer=error_rates(references, item["texts"]).wer,
+                wer=error_rates(corpus.references, item["texts"]).wer,
                 criterion=float(
                     np.mean(
                         [
-                            criterion(log_probs, text.split(), ngram, weights)
+                            criterion(log_probs, text.split(), recognizer.units, ngram, weights)
                             for log_probs, text in zip(emissions, item["texts"], strict=True)
                         ]
                     )
@@ -197,7 +234,9 @@ def main() -> None:
     report(rows)
     print(f"{len(emissions)} utterances, {frames} frames of {1000 * FRAME_SECONDS:g} ms; one core, processor time")
     print(f"criterion: acoustic + {weights.ngram:g} × ln P(words </s>) + {weights.word:g} × words")
-    for peer in [OURS, *PEERS]:
+    if of_phones:
+        print("the other peers have no lexicon, so that they can't tell words from phones")
+    for peer in decoders:
         print(f"{peer.name}: {', '.join(f'{name} {value}' for name, value in settings[peer.name].items())}")
         if peer.lacks:
             print(f"    {peer.lacks}")

@@ -7,22 +7,19 @@ import argparse
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch
 
 import numpy as np
+from corpus import by_sentence, on_one_core, search_like, with_emissions
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from asr import audio
 from asr.cli import read_cuts
-from asr.decoder.beam import BeamSearch
 from asr.decoder.rescore import rescore, word_scores
-from asr.features import SAMPLE_RATE
 from asr.recognizer import Recognizer
 from lm.bundle import DEFAULT
 from lm.lstm import LstmModel
@@ -48,31 +45,25 @@ def seconds(run: Callable[[], object]) -> float:
     return min(times)
 
 
-def by_words(model: LstmModel, sentence: list[int]) -> float:
-    state, total = model.initial(), 0.0
-    for word in sentence:
-        (log_prob,), (state,) = model.score([state], [word])
-        total += float(log_prob)
-    return total
-
-
-def by_sentence(model: LstmModel, sentence: list[int]) -> float:
-    return float(model.log_probs([sentence])[0].sum(dtype=np.float64))
+def by_words(model: LstmModel, words: tuple[str, ...]) -> np.ndarray:
+    """The same as `by_sentence`, a call a word."""
+    state, scores = model.initial(), []
+    for word in [*model.vocabulary.encode(words), END]:
+        log_probs, (state,) = model.score([state], [word])
+        scores.append(log_probs)
+    return np.concatenate(scores)
 
 
 def main() -> None:
     options = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    on_one_core()
     recognizer = Recognizer.load(options.model)
-    model, given = recognizer.lstm, recognizer.search
-    cuts, _ = read_cuts(options.data, options.limit)
-    waveforms = [audio.load_cut(cut) for cut in cuts]
-    emissions = [recognizer.emissions(waveform) for waveform in waveforms]
-    tens = sum(map(len, waveforms)) / SAMPLE_RATE / 10
+    model = recognizer.lstm
+    corpus = with_emissions(recognizer, read_cuts(options.data, options.limit)[0])
+    emissions, tens = corpus.emissions, sum(corpus.seconds) / 10
     columns = []
     for size in SIZES:
-        search = BeamSearch(given.tree, given.ngram, given.vocabulary, replace(given.config, nbest=size), given.weights)
+        search = search_like(recognizer.search, {"nbest": size})
         rescore(search.decode(emissions[0]), model, recognizer.weights)  # the first call lays out weights
         times, found, difference = np.zeros(4), 0, 0.0
         for log_probs in track(emissions, f"{size} best", console=Console(stderr=True)):
@@ -84,13 +75,13 @@ def main() -> None:
             expected = [words.sum(dtype=np.float64) for words in word_scores([h.words for h in sample], model)]
             for way, scorer in enumerate((by_sentence, by_words), 2):
                 started = time.perf_counter()
-                alone = [scorer(model, [*model.vocabulary.encode(hypothesis.words), END]) for hypothesis in sample]
+                alone = [scorer(model, hypothesis.words).sum(dtype=np.float64) for hypothesis in sample]
                 times[way] += (time.perf_counter() - started) * len(nbest) / len(sample)
                 difference = max(difference, np.abs(np.subtract(alone, expected)).max())
         first, again, *others = 1000 * times / tens
         columns.append(
             [
-                f"{found / len(cuts):.0f}",
+                f"{found / len(emissions):.0f}",
                 *(f"{milliseconds:.1f}" for milliseconds in (first, again, *others)),
                 f"{again / first:.2f}",
                 *(f"{other / again:.1f}" for other in others),
@@ -112,7 +103,7 @@ def main() -> None:
     for name, *values in zip(rows, *columns, strict=True):
         table.add_row(name, *values)
     console = Console()
-    console.print(f"{len(cuts)} utterances, {10 * tens / len(cuts):.1f} s on average")
+    console.print(f"{len(emissions)} utterances, {10 * tens / len(emissions):.1f} s on average")
     console.print(table)
 
 
