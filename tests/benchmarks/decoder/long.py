@@ -1,0 +1,108 @@
+"""An hour decoded as one: what grows with its length, memory or time? Beside the stretches that a Recognizer cuts.
+
+python tests/benchmarks/decoder/long.py --data $DATA/speech/LibriSpeech/dev-mini
+
+The emissions of a corpus, one utterance after the other and from the beginning again, make recordings of 1, 10 and 60
+minutes. Each is decoded in a fresh process, fed by the second (`accept`, then `finish`), in two ways: in utterances of
+30 s, the longest that a Recognizer cuts, and in one. Memory is what is resident beyond models and emissions, at most
+when an utterance has been searched, and the peak; time is of the processor, milliseconds a second of audio. Bar: both
+times are the same at any length. Linux only.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch and numpy
+
+import numpy as np
+from corpus import on_one_core, with_emissions
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from asr.acoustic import FRAME_SECONDS
+from asr.cli import read_cuts
+from asr.recognizer import Recognizer
+from asr.segments import LONGEST
+from lm.bundle import DEFAULT
+
+MINUTES = 1, 10, 60
+CHUNK = round(1 / FRAME_SECONDS)  # frames
+STRETCH = round(LONGEST / FRAME_SECONDS)
+
+
+def resident(which: str) -> float:
+    """MiB of this process: `which` is VmRSS, now, or VmHWM, the peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(which))
+
+
+def decode(model: Path, emissions: Path, frames: int, longest: int) -> dict[str, Any]:
+    """Decode so many frames of emissions float32 [T, units], in utterances of `longest`; see the table of `main`."""
+    search = Recognizer.load(model).search
+    log_probs = np.load(emissions)[:frames]
+    search.decode(log_probs[:CHUNK])
+    search.reset()
+    ctypes.CDLL(None).malloc_trim(0)  # or what loading has freed would be used up before anything grows
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    spent, words, searched = np.zeros(2), 0, 0.0
+    for first in range(0, frames, longest):
+        utterance = log_probs[first : first + longest]
+        times = [time.process_time()]
+        search.reset()
+        for second in range(0, len(utterance), CHUNK):
+            search.accept(utterance[second : second + CHUNK])
+        times.append(time.process_time())
+        searched = max(searched, resident("VmRSS") - before)
+        words += len(search.finish()[0].words)
+        times.append(time.process_time())
+        spent += np.diff(times)
+    return {"spent": spent.tolist(), "searched": searched, "peak": resident("VmHWM") - before, "words": words}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="a corpus folder or a manifest")
+    parser.add_argument("--model", type=Path, default=DEFAULT, help="a model folder")
+    parser.add_argument("--minutes", type=int, nargs="+", default=MINUTES, help="of the recordings (1 10 60)")
+    options = parser.parse_args()
+    on_one_core()
+    corpus = with_emissions(Recognizer.load(options.model), read_cuts(options.data, None)[0])
+    frames = np.concatenate(corpus.emissions)
+    needed = round(60 * max(options.minutes) / FRAME_SECONDS)
+    table = Table(
+        "", "minutes", "search, ms/s", "finish, ms/s", "search, MiB", "peak, MiB", "words/min", box=box.SIMPLE
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    with tempfile.TemporaryDirectory() as folder:
+        emissions = Path(folder) / "emissions.npy"
+        np.save(emissions, np.resize(frames, (needed, frames.shape[1])))
+        for name, longest in (("stretches of 30 s", STRETCH), ("one utterance", needed)):
+            for minutes in options.minutes:
+                print(f"{name}, {minutes} min", file=sys.stderr)
+                count = round(60 * minutes / FRAME_SECONDS)
+                command = [sys.executable, __file__, "--decode", options.model, emissions, str(count), str(longest)]
+                took = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+                times = [f"{1000 * seconds / (60 * minutes):.2f}" for seconds in took["spent"]]
+                sizes = f"{took['searched']:.0f}", f"{took['peak']:.0f}", f"{took['words'] / minutes:.0f}"
+                table.add_row(name, str(minutes), *times, *sizes)
+    console = Console(width=120)
+    console.print(f"{len(frames) * FRAME_SECONDS / 60:.1f} minutes of speech, repeated; one core, processor time")
+    console.print(table)
+
+
+if sys.argv[1:2] == ["--decode"]:  # what main starts
+    folder, emissions, frames, longest = sys.argv[2:]
+    json.dump(decode(Path(folder), Path(emissions), int(frames), int(longest)), sys.stdout)
+else:
+    main()
