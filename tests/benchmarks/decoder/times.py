@@ -45,7 +45,7 @@ BAR = 80  # ms
 class Piece:
     """What was said, without silence around it."""
 
-    words: list[str]
+    words: tuple[str, ...]
     waveform: np.ndarray  # float32 [N], 16 kHz
     noise: float  # RMS of the quietest moments
 
@@ -54,32 +54,35 @@ class Piece:
 class Known:
     """A piece in a recording; seconds."""
 
-    words: list[str]
+    words: tuple[str, ...]
     start: float
     end: float
 
 
-def trimmed(waveform: np.ndarray, words: list[str]) -> Piece:
+def trimmed(waveform: np.ndarray, text: str) -> Piece:
     """The piece from the first 10 ms that aren't silent to the last ones."""
     blocks = waveform[: len(waveform) // STEP * STEP].reshape(-1, STEP)
     loudness = np.sqrt(np.square(blocks, dtype=np.float64).mean(1))
     loud = np.flatnonzero(loudness > loudness.max() * 10 ** (-QUIET / 20))
-    return Piece(words, waveform[loud[0] * STEP : (loud[-1] + 1) * STEP], float(np.quantile(loudness, 0.05)))
+    return Piece(
+        tuple(normalize(text)), waveform[loud[0] * STEP : (loud[-1] + 1) * STEP], float(np.quantile(loudness, 0.05))
+    )
 
 
 def utterances(data: Path, limit: int | None) -> list[Piece]:
     """The pieces of a corpus."""
     cuts, _ = read_cuts(data, limit)
-    return [trimmed(audio.load_cut(cut), normalize(cut.supervisions[0].text)) for cut in cuts]
+    return [trimmed(audio.load_cut(cut), cut.supervisions[0].text) for cut in cuts]
 
 
 def digits(folder: Path, limit: int | None) -> list[Piece]:
-    """The pieces of the Free Spoken Digit Dataset: <digit>_<speaker>_<n>.flac, in an order drawn once."""
+    """The pieces of the Free Spoken Digit Dataset, DIGIT_SPEAKER_NUMBER.flac: by speakers, else in a random order."""
     paths = sorted(folder.glob("[0-9]_*_*.*"))
     if not paths:
         raise ValueError(f"{folder}: no files named DIGIT_SPEAKER_NUMBER.flac")
-    drawn = np.random.default_rng(1).permutation(len(paths))[:limit]
-    return [trimmed(audio.load(paths[index]), normalize(paths[index].name[0])) for index in drawn]
+    drawn = [paths[index] for index in np.random.default_rng(1).permutation(len(paths))[:limit]]
+    drawn.sort(key=lambda path: path.name.split("_")[1])
+    return [trimmed(audio.load(path), path.name[0]) for path in drawn]
 
 
 def glued(pieces: list[Piece]) -> Iterator[tuple[np.ndarray, list[Known]]]:
