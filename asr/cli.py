@@ -98,7 +98,7 @@ def transcribe(
 
         asr transcribe --explain talk.mp3
 
-        asr transcribe --hot-word Kubernetes --hot-word Nguyen:4 meeting.mp3
+        asr transcribe --hot-word Kubernetes --hot-word Nguyen:6 meeting.mp3
     """
     with one_line_errors():
         if explain and format is Format.json:
@@ -409,12 +409,12 @@ def describe(weights: "Weights") -> str:
 
 
 def read_hot_word(text: str) -> tuple[str, float]:
-    """WORD or WORD:NATS, the word in any case, and 2 nats if they aren't given."""
+    """WORD or WORD:NATS, the word in any case, and 4 nats if they aren't given."""
     word, colon, nats = text.partition(":")
     try:
-        return word.upper(), float(nats) if colon else 2.0
+        return word.upper(), float(nats) if colon else 4.0
     except ValueError:
-        raise ValueError(f"--hot-word {text}: want WORD or WORD:NATS, such as Kubernetes:4") from None
+        raise ValueError(f"--hot-word {text}: want WORD or WORD:NATS, such as Kubernetes:6") from None
 
 
 def read_cuts(data: Path, limit: int | None) -> tuple[list["Cut"], bool]:

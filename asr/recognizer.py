@@ -114,6 +114,11 @@ class Recognizer:
         for word in boosts:
             if not WORD.fullmatch(word):
                 raise ValueError(f"hot word {word!r}: give one word, of letters A-Z and apostrophes")
+        # A new word shall be as rare as most of the vocabulary; <unk> is as frequent as all new words together.
+        ngram, vocabulary = self.search.ngram, self.search.vocabulary
+        rarity = np.median(ngram.log_prob[ngram.ids]) - ngram.log_prob[ngram.ids[UNKNOWN]]
+        new = self.search.weights.ngram * min(0.0, float(rarity))
+        boosts = {word: nats + (0.0 if word in vocabulary else new) for word, nats in boosts.items()}
         return self._with_search(self.search.config, boosts)
 
     def with_unknown_words(self, cost: float) -> "Recognizer":

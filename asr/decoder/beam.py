@@ -76,9 +76,6 @@ class BeamSearch:
         boost[len(vocabulary) :] = [boosts[word] for word in self._extra_words]
         known = [word for word in boosts if word in vocabulary]
         boost[vocabulary.encode(known)] = [boosts[word] for word in known]
-        root_child = np.full(int(tree.unit.max()) + 1, -1, dtype=np.int32)
-        beginnings = np.arange(tree.first_child[0], tree.end_child[0])
-        root_child[tree.unit[beginnings]] = beginnings
         self._boost = boost
         self._graph = core.Graph(
             tree=tree,
@@ -128,13 +125,16 @@ class BeamSearch:
         """Let the fused model score the new arcs, all in one batch."""
         assert self.fused is not None
         source, word, target, _, _ = self._search.arcs(self._scored)
-        words = np.where(word < len(self.vocabulary), word, UNKNOWN)
-        memories = [self._memories[context] for context in source.tolist()]
-        log_probs, after = self.fused.score(memories, words.tolist())
-        for context, memory in zip(target.tolist(), after, strict=True):
-            self._memories.setdefault(context, memory)
-        self._search.score(self._scored, log_probs.astype(np.float64), self.weights.lstm)
-        self._scored += len(words)
+        said = word >= 0  # not unfinished words that were given up
+        scores = np.zeros(len(word))
+        if said.any():
+            words = np.where(word < len(self.vocabulary), word, UNKNOWN)[said]
+            memories = [self._memories[context] for context in source[said].tolist()]
+            scores[said], after = self.fused.score(memories, words.tolist())
+            for context, memory in zip(target[said].tolist(), after, strict=True):
+                self._memories.setdefault(context, memory)
+        self._search.score(self._scored, scores, self.weights.lstm)
+        self._scored += len(word)
 
     def finish(self) -> list[Hypothesis]:
         """End the utterance: its best word sequences, best first, `nbest` at most.

@@ -102,9 +102,11 @@ class Lattice {
                 const int32_t latest = last ? frames_ : readings.end[word + 1];
                 double posterior = 0.0;
                 const auto found = all.find(search_.arcs()[readings.arc[word]].word);
-                if (found != all.end())
-                    for (const WordEnd &end : found->second)
-                        if (end.frame > readings.start[word] && end.frame <= latest) posterior += end.prob;
+                if (found != all.end()) {
+                    auto later = [](const WordEnd &end, int32_t frame) { return end.frame > frame; };
+                    auto end = std::lower_bound(found->second.begin(), found->second.end(), latest, later);
+                    for (; end != found->second.end() && end->frame > readings.start[word]; ++end) posterior += end->prob;
+                }
                 readings.posterior.push_back(std::min(1.0, posterior));
             }
     }
@@ -125,7 +127,7 @@ class Lattice {
         double prob;
     };
 
-    // Where each word ends, by the forward-backward algorithm: the search went forwards, this goes backwards. The search
+    // Where each word ends, the last first, by the forward-backward algorithm: the search went forwards, this goes backwards. The search
     // should have added readings that it merged (rules.add). ends [contexts]: the factor of the sentence end.
     std::unordered_map<int32_t, std::vector<WordEnd>> word_ends(const double *ends) const {
         const std::vector<Exit> &exits = search_.exits();
@@ -305,6 +307,8 @@ class Lattice {
             beginning.low = kept.low;
             beginning.high = kept.high;
         }
+        const Beginning &newest = item.beginnings.back();
+        pool_.resize(newest.offset + newest.high - newest.low);
         return before_;
     }
 
@@ -336,8 +340,12 @@ class Lattice {
                     if (follow.unit != units_.back()) after_label_[frame - ends.low] += at(follow, frame);
                 }
             Beginning beginning{node, units_[0], 0, 0, pool_.size()};
-            backwards(ends.low, earliest, arc.factor, beginning);
+            backwards(arc.source, ends.low, earliest, arc.factor, beginning);
             beginnings.push_back(beginning);
+        }
+        if (beginnings.empty()) {  // its ends were too improbable to be kept
+            before_.clear();
+            return before_;
         }
         items_.push_back({arc_id, next, std::move(beginnings)});
         return before_newest(arc.source);
@@ -346,13 +354,14 @@ class Lattice {
     // Append to the pool the probability of a word, and of all that follows, by the frame in which its first unit is
     // emitted. The word is `units_`; after_blank_ and after_label_ are the probabilities of what follows if it begins in
     // frame low + i and the word's paths end in a blank, or in its last unit.
-    void backwards(int32_t low, int32_t earliest, double factor, Beginning &beginning) {
+    void backwards(int32_t source, int32_t low, int32_t earliest, double factor, Beginning &beginning) {
         blank_.assign(units_.size(), 0.0);
         label_.assign(units_.size(), 0.0);
         backwards_.clear();
         double largest = 0.0;
         int32_t frame = low + int32_t(after_blank_.size()) - 1;
         beginning.high = frame;
+        const Exit *earlier = sorted_.data() + first_[source], *exit = sorted_.data() + first_[source + 1] - 1;
         for (; frame > earliest; --frame) {
             const bool may_end = frame >= low;
             const double alive = step_back(units_, frame < frames_ ? search_.scaled(frame) : nullptr,
@@ -360,7 +369,10 @@ class Lattice {
                                            may_end ? after_label_[frame - low] : 0.0, blank_, label_);
             const double prob = search_.scaled(frame - 1)[units_[0]] * label_[0];
             backwards_.push_back(factor * prob);
-            largest = std::max(largest, prob);
+            // Only where something comes before is it worth as much as that.
+            while (exit >= earlier && exit->frame >= frame) --exit;
+            for (; exit >= earlier && exit->frame == frame - 1; --exit)
+                largest = std::max(largest, prob * search_.arcs()[exit->arc].factor * (exit->blank + exit->label));
             if (frame <= low && alive <= NEGLIGIBLE * largest) break;
         }
         beginning.low = beginning.high - int32_t(backwards_.size());

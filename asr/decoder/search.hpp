@@ -19,6 +19,7 @@
 #include <cmath>
 #include <cstdint>
 #include <stdexcept>
+#include <unordered_map>
 #include <vector>
 
 namespace nicebeach {
@@ -203,9 +204,11 @@ class Search {
                 leave(follow(token.context, graph_.words[place]), token, first_exit);
         }
         if (exits_.size() > first_exit) return;
+        std::unordered_map<int32_t, int32_t> given_up;  // the arc of each context
         for (const Token &token : beam_) {
-            arcs_.push_back({token.context, -1, token.context, -1, 0.0, 0.0, 1.0});
-            leave(int32_t(arcs_.size()) - 1, token, first_exit);
+            const auto [arc, is_new] = given_up.emplace(token.context, int32_t(arcs_.size()));
+            if (is_new) arcs_.push_back({token.context, -1, token.context, -1, 0.0, 0.0, 1.0});
+            leave(arc->second, token, first_exit);
         }
     }
 

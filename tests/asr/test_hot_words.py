@@ -27,7 +27,7 @@ def shipped() -> Recognizer:
 
 @pytest.fixture(scope="module")
 def manderson(shipped: Recognizer) -> Recognizer:
-    return shipped.with_hot_words({"MANDERSON": 2.0})
+    return shipped.with_hot_words({"MANDERSON": 4.0})
 
 
 def spelled(recognizer: Recognizer, text: str, sharpness: float = 4.0) -> np.ndarray:
@@ -55,7 +55,7 @@ def test_a_word_outside_the_vocabulary_is_found(shipped: Recognizer, manderson: 
     (word,) = [word for word in segment.words if word.word == "MANDERSON"]
     assert 0 < word.start < word.end < segment.end
     for hypothesis in segment.nbest:
-        assert hypothesis.boost == 2.0 * hypothesis.words.count("MANDERSON")
+        assert (hypothesis.boost != 0) == ("MANDERSON" in hypothesis.words)
 
 
 @needs_models
@@ -66,13 +66,12 @@ def test_it_is_not_found_where_nobody_says_it(manderson: Recognizer, recordings:
 
 @needs_models
 @pytest.mark.skipif(DATA is None, reason="NICEBEACH_DATA names no folder with speech/LibriSpeech/dev-mini")
-def test_it_is_hardly_ever_found_in_a_hundred_recordings(manderson: Recognizer) -> None:
+def test_it_is_not_found_in_a_hundred_recordings(manderson: Recognizer) -> None:
     cuts = read(Path(str(DATA)) / "speech/LibriSpeech/dev-mini").cuts
     others = [cut for cut in cuts if "MANDERSON" not in cut.supervisions[0].text.upper()][:100]
     assert len(others) == 100
     texts = [manderson.transcribe(Path(cut.recording.sources[0].source)).text for cut in others]
-    # Once at most: an early acoustic model heard "AT MEMPHIS TENNESSEE" so.
-    assert len([text for text in texts if "MANDERSON" in text.split()]) <= 1
+    assert not [text for text in texts if "MANDERSON" in text.split()]
 
 
 def test_a_boost_raises_a_word_among_its_rivals(tiny: Recognizer) -> None:
