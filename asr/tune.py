@@ -38,8 +38,8 @@ TRIED = {
 }
 ROUNDS = 2  # of search with the weights that the lists before asked for
 EQUAL = 0.05  # points of WER: weights that differ by less are equally good
-SIZES = (50, 100, 200, 400, 800)
-SCORES = (8.0, 11.0, 14.0, 17.0, 20.0)
+SIZES = (100, 200, 400, 800, 1600)
+SCORES = (10.0, 13.0, 16.0, 19.0, 22.0)
 MARGIN = 0.1  # points of WER that a narrower beam may cost
 
 
