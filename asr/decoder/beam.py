@@ -64,7 +64,8 @@ class BeamSearch:
         with ids from len(vocabulary) on, in this order; the language models take them for `<unk>`.
 
         fused: a neural language model to apply at every word's end, by weights.lstm (one-pass fusion), instead of
-        rescoring afterwards. Readings that agree in the last `fused_memory` words share a place in the beam then.
+        rescoring afterwards. Readings that agree in the last `fused_memory` words share a place in the beam then; words
+        that the n-gram lacks count as the same.
         """
         self.config, self.weights = config, weights
         self.tree, self.ngram, self.vocabulary, self.fused = tree, ngram, vocabulary, fused
@@ -77,12 +78,13 @@ class BeamSearch:
         known = [word for word in boosts if word in vocabulary]
         boost[vocabulary.encode(known)] = [boosts[word] for word in known]
         self._boost = boost
+        self._units = int(tree.unit.max()) + 1
         self._graph = core.Graph(
             tree=tree,
             ngram=all_words,
             look_ahead=_look_ahead(tree, all_words, weights.ngram, boost),
             boost=boost,
-            units=int(tree.unit.max()) + 1,
+            units=self._units,
             start=START,
             end=END,
             ngram_weight=weights.ngram,
@@ -107,15 +109,15 @@ class BeamSearch:
 
         Raises ValueError if they aren't numbers, or not of the units that the lexicon is spelled in.
         """
-        units = int(self.tree.unit.max()) + 1
-        if self.config.unknown < math.inf and log_probs.ndim == 2:
-            any_sound = np.logaddexp.reduce(log_probs[:, 1:], axis=1, keepdims=True)
-            log_probs = np.hstack([log_probs, any_sound - self.config.unknown])
-        if log_probs.ndim != 2 or log_probs.shape[1] < units:
-            raise ValueError(f"emissions of shape {log_probs.shape}; the lexicon is spelled in {units} units")
+        any_sound = int(self.config.unknown < math.inf)  # is there such a unit beyond those of the emissions?
+        if log_probs.ndim != 2 or log_probs.shape[1] < self._units - any_sound:
+            raise ValueError(f"emissions of shape {log_probs.shape}; the lexicon is spelled in {self._units} units")
         if np.isnan(log_probs).any():
             raise ValueError("the emissions hold values that are not numbers: look at the recording, or the model")
-        log_probs = np.ascontiguousarray(log_probs[:, :units], dtype=np.float32)
+        if any_sound:
+            sound = np.logaddexp.reduce(log_probs[:, 1:], axis=1, keepdims=True)
+            log_probs = np.hstack([log_probs, sound - self.config.unknown])
+        log_probs = np.ascontiguousarray(log_probs[:, : self._units], dtype=np.float32)
         while len(log_probs):
             log_probs = log_probs[self._search.accept(log_probs) :]
             if len(log_probs):
