@@ -23,6 +23,7 @@ DECODER: dict[str, Any] = {
     "beam": asdict(BeamConfig()),
     "first_pass": asdict(Weights(ngram=0.6, lstm=0.0, word=0.5)),
     "second_pass": asdict(Weights(ngram=0.3, lstm=0.4, word=0.5)),
+    "carry_context": False,
 }
 
 

@@ -78,11 +78,12 @@ class Recognizer:
         search: BeamSearch,
         lstm: LstmModel,
         weights: Weights,
-        carry_context: bool = True,
+        carry_context: bool = False,
     ) -> None:
         """`search` brings the weights of the first pass, `weights` are those of the second.
 
-        carry_context: does the LSTM remember what was said in the segments of a recording before the current one?
+        carry_context: does the LSTM remember what was said in the segments of a recording before the current one? It
+        gained nothing where that was tried (RESULTS.md).
         """
         self.acoustic, self.units, self.search, self.lstm = acoustic.eval(), units, search, lstm
         self.weights, self.carry_context = weights, carry_context
@@ -102,7 +103,7 @@ class Recognizer:
             search,
             LstmModel(load_lstm(bundle), vocabulary),
             Weights(**decoder["second_pass"]),
-            decoder.get("carry_context", True),
+            decoder.get("carry_context", False),
         )
 
     def with_hot_words(self, boosts: Mapping[str, float]) -> "Recognizer":
@@ -155,7 +156,8 @@ class Recognizer:
     @cached_property
     def _lexicon_alone(self) -> BeamSearch:
         search = self.search
-        config = replace(search.config, nbest=1)
+        # Added, the many words that sound alike would each seem as probable as all of them.
+        config = replace(search.config, nbest=1, add=False)
         return BeamSearch(search.tree, search.ngram, search.vocabulary, config, Weights(0, 0, -1))
 
     def decode(self, log_probs: np.ndarray) -> list[Hypothesis]:
