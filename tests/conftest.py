@@ -4,6 +4,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("always the same", derandomize=True)
+settings.load_profile("always the same")
 
 DATA = Path(__file__).parent / "data"
 
