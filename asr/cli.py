@@ -72,12 +72,12 @@ def transcribe(
     hot_word: Annotated[
         list[str] | None,
         typer.Option(
-            help="A word to listen for, known or not; WORD:NATS says how much it is preferred.", metavar="WORD"
+            help="A word to listen for, known or new; WORD:6 prefers it by more than the usual 4 nats.", metavar="WORD"
         ),
     ] = None,
     unknown_words: Annotated[
         float | None,
-        typer.Option(help="Write <unk> for what sounds like no known word, at so many nats.", metavar="NATS"),
+        typer.Option(help="Write `<unk>` where no known word fits, at so many nats a frame; try 2.2.", metavar="NATS"),
     ] = None,
     model: ModelOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,

@@ -24,7 +24,7 @@ from asr.segments import cut_at_silence
 from asr.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
 from lm.bundle import DEFAULT, Bundle, dequantized, open_bundle
 from lm.kenlm_trie import NgramTables, read_trie
-from lm.lstm import LstmModel, load_lstm
+from lm.lstm import LstmModel, LstmState, load_lstm
 from lm.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
 
 
@@ -160,9 +160,9 @@ class Recognizer:
         config = replace(search.config, nbest=1, add=False)
         return BeamSearch(search.tree, search.ngram, search.vocabulary, config, Weights(0, 0, -1))
 
-    def decode(self, log_probs: np.ndarray) -> list[Hypothesis]:
-        """Both passes over log-probs [T, units]: hypotheses, best first."""
-        return rescore(self.search.decode(log_probs), self.lstm, self.weights)
+    def decode(self, log_probs: np.ndarray, remembered: LstmState | None = None) -> list[Hypothesis]:
+        """Both passes over log-probs [T, units]: hypotheses, best first. remembered: the LSTM's state before them."""
+        return rescore(self.search.decode(log_probs), self.lstm, self.weights, remembered)
 
     def transcribe(self, source: Path | BinaryIO | np.ndarray) -> Transcript:
         """Transcribe a sound file, a stream that holds one, or a waveform float32 [N] at 16 kHz.
@@ -176,9 +176,7 @@ class Recognizer:
         """The segments of a waveform float32 [N] at 16 kHz, each as soon as it is decoded."""
         remembered = None
         for first, end in cut_at_silence(waveform):
-            nbest = rescore(
-                self.search.decode(self.emissions(waveform[first:end])), self.lstm, self.weights, remembered
-            )
+            nbest = self.decode(self.emissions(waveform[first:end]), remembered)
             if self.carry_context:
                 remembered = state_after(nbest[0].words, self.lstm, remembered)
             yield self._segment(nbest, first / SAMPLE_RATE, end / SAMPLE_RATE)

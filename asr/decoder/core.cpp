@@ -87,7 +87,6 @@ PYBIND11_MODULE(core, module) {
              })
         .def("end", &Search::end)
         .def("contexts", &Search::contexts)
-        .def("frames", &Search::frames)
         .def("sentence_ends",
              [](const Search &search) {
                  Array<double> result(search.contexts());

@@ -25,7 +25,7 @@ struct Readings {
     std::vector<double> log_prob;  // weighted scores and all
     std::vector<int64_t> first_word{0};
     std::vector<int32_t> arc, start, end;  // of each word; frames
-    std::vector<double> posterior;         // of each word, if asked for
+    std::vector<double> posterior;         // of each word, if `add_posteriors` was called
 };
 
 // The units from the tree's root to a node.
@@ -127,8 +127,8 @@ class Lattice {
         double prob;
     };
 
-    // Where each word ends, the last first, by the forward-backward algorithm: the search went forwards, this goes backwards. The search
-    // should have added readings that it merged (rules.add). ends [contexts]: the factor of the sentence end.
+    // Where each word ends, the last first, by the forward-backward algorithm: the search went forwards, adding readings
+    // that it merged (rules.add), this goes backwards. ends [contexts]: the factor of the sentence end.
     std::unordered_map<int32_t, std::vector<WordEnd>> word_ends(const double *ends) const {
         const std::vector<Exit> &exits = search_.exits();
         std::vector<Strand> strands;

@@ -18,7 +18,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <stdexcept>
 #include <unordered_map>
 #include <vector>
 
@@ -230,7 +229,6 @@ class Search {
     const Graph &graph() const { return graph_; }
     const std::vector<Arc> &arcs() const { return arcs_; }
     const std::vector<Exit> &exits() const { return exits_; }
-    const std::vector<Token> &beam() const { return beam_; }
     int contexts() const { return contexts_; }
     int frames() const { return frames_; }
     double log_scale() const { return log_scale_; }
