@@ -1,17 +1,20 @@
-"""``data-prep``: from a corpus on disk to a manifest, and what is in it."""
+"""``data-prep``: from a corpus on disk to a manifest, what is in it, and whether that may be trained on."""
 
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from data_prep import MAX_SECONDS
+from data_prep import MAX_SECONDS, Kind
 
 if TYPE_CHECKING:
+    from lhotse import MonoCut
+
     from data_prep.manifest import Prepared
 
 app = typer.Typer(help="Speech corpora to lhotse manifests.", no_args_is_help=True, add_completion=False)
@@ -24,6 +27,10 @@ def manifest(
     path: Annotated[Path, typer.Argument(help=CORPUS_HELP)],
     output: Annotated[Path, typer.Argument(help="The manifest to write: .jsonl or .jsonl.gz.")],
     max_seconds: Annotated[float, typer.Option(help="Drop longer utterances.", min=0.0)] = MAX_SECONDS,
+    avoid: Annotated[
+        list[Path] | None,
+        typer.Option(help="Held-out data; drop what check-overlap would find. May be given several times."),
+    ] = None,
 ) -> None:
     """Write the manifest of a corpus.
 
@@ -35,13 +42,19 @@ def manifest(
         data-prep manifest LibriSpeech/train-clean-100 train.jsonl.gz
 
         data-prep manifest cv-corpus/en/dev.tsv dev.jsonl.gz --max-seconds 20
+
+        data-prep manifest cv-corpus/en/train.tsv train.jsonl.gz --avoid dev.jsonl.gz
     """
     with one_line_errors():
         from data_prep.layouts import read
         from data_prep.manifest import check_manifest_name, write
+        from data_prep.overlap import utterance, without
 
         check_manifest_name(output)  # before the long work
         prepared = read(path, max_seconds)
+        if avoid:
+            heldout = [utterance(cut, str(other)) for other in avoid for cut in all_cuts(other)]
+            prepared = without(prepared, heldout)
         report_drops(prepared)
         if not len(prepared.cuts):
             raise ValueError(f"{path}: no usable utterance")
@@ -85,6 +98,97 @@ def show(
     for key, value in summary.items():
         shown = f"{value['seconds']:.2f} s  {value['id']}" if isinstance(value, dict) else value
         print(f"{key.replace('_', ' '):<28}{shown}")
+
+
+@app.command()
+def check_overlap(
+    train: Annotated[list[Path], typer.Argument(metavar="TRAIN...", help="What is trained on: manifests or corpora.")],
+    heldout: Annotated[list[Path], typer.Option(help="What models are to be measured on; may be given several times.")],
+    allow: Annotated[
+        list[Kind] | None, typer.Option(help="May be shared: only its count is reported. May be given several times.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the names of all utterances.")] = False,
+) -> None:
+    """Fail if training data holds what models are to be measured on; print what is shared.
+
+    Looked for are held-out speakers, sentences, recordings, audio, chapters and books. A sentence is shared if all its
+    words are, normalised, however few. Audio is shared if its file is the same byte for byte. Speakers and recordings
+    go by their ids, and are compared within a layout (LibriSpeech, Kaldi, ...), or with all if a manifest lacks it.
+    Chapters go by LibriSpeech's ids; its CHAPTERS.TXT tells the books. What the data doesn't tell can't be found:
+    stderr says of how many utterances.
+
+    A corpus may be split by sentence, not by speaker: --allow speaker.
+
+    Exit code 0: nothing is shared but what is allowed; 1: something is.
+
+    Examples:
+
+        data-prep check-overlap train.jsonl.gz more.jsonl.gz --heldout dev.jsonl.gz --heldout test.jsonl.gz
+
+        data-prep check-overlap train.jsonl.gz --heldout cv-dev.jsonl.gz --allow speaker --json
+    """
+    with one_line_errors():
+        from data_prep.overlap import find_overlaps, utterance
+
+        asked = [utterance(cut, str(path)) for path in heldout for cut in all_cuts(path)]
+        given = [utterance(cut, str(path)) for path in train for cut in all_cuts(path)]
+        overlaps = find_overlaps(given, asked)
+    forbidden = [overlap for overlap in overlaps if overlap.kind not in (allow or [])]
+    if as_json:
+        print(json.dumps([asdict(overlap) for overlap in forbidden], indent=2))
+    for item in [] if as_json else forbidden:
+        print(f"{item.kind} {item.value}: {and_more(item.heldout)}; in training {and_more(item.train)}")
+    for kind in Kind:
+        shared = [overlap.heldout for overlap in overlaps if overlap.kind == kind]
+        allowed = " (allowed)" if kind in (allow or []) else ""
+        untold = [sum(kind not in item.traits for item in items) for items in (asked, given)]
+        line = f"{kind}: {len(shared)} shared{allowed} by {sum(map(len, shared))} of {len(asked)} held-out utterances"
+        if any(untold):
+            line += f"; not told of {untold[0]}, nor of {untold[1]} of {len(given)} in training"
+        print(line, file=sys.stderr)
+    if forbidden:
+        raise typer.Exit(1)
+
+
+def and_more(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+@app.command("hash")
+def hash_(
+    manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST...", help="Manifests or corpora.")],
+) -> None:
+    """Print a hash of what each manifest holds: its utterances' ids, speakers, texts, times and audio.
+
+    It is the same wherever the audio lies and in whatever order the utterances come; a hash of the file would not be.
+
+    Examples:
+
+        data-prep hash exp/manifests/*.jsonl.gz | diff recipes/librispeech/manifest-hashes.txt -
+    """
+    with one_line_errors():
+        from data_prep.overlap import content_hash
+
+        for path in manifests:
+            print(f"{content_hash(all_cuts(path))}  {path}", flush=True)
+
+
+def all_cuts(path: Path) -> "Iterator[MonoCut]":
+    """The cuts of a manifest or corpus, however long, with a bar while their audio is read."""
+    from data_prep.layouts import read
+    from data_prep.overlap import has_file
+    from lm.progress import progress_bar
+
+    prepared = read(path, float("inf"))
+    report_drops(prepared)
+    if not len(prepared.cuts):
+        raise ValueError(f"{path}: no usable utterance")
+    for cut in progress_bar(prepared.cuts, f"reading {path.name}", len(prepared.cuts)):
+        if not has_file(cut):
+            raise ValueError(
+                f"{path}: {cut.id} is not one utterance with an audio file, as data-prep manifest has them"
+            )
+        yield cut
 
 
 def report_drops(prepared: "Prepared") -> None:

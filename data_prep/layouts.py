@@ -20,12 +20,13 @@ class Layout(NamedTuple):
     prepare: Callable[[Path, float], Prepared]
 
 
+COMMON_VOICE = Layout("Common Voice", ("clips",), prepare_common_voice)
 LAYOUTS = (
     Layout("Kaldi", ("wav.scp",), prepare_kaldi_dir),
     Layout("LJSpeech", ("metadata.csv",), prepare_ljspeech),
     Layout("CMU Sphinx", ("etc/*.fileids",), prepare_sphinx),
     Layout("VCTK", ("wav48",), prepare_vctk),
-    Layout("Common Voice", ("clips",), prepare_common_voice),
+    COMMON_VOICE,
     Layout("LibriSpeech", LISTINGS, prepare_librispeech),
 )
 
@@ -41,12 +42,21 @@ def read(path: Path, max_seconds: float = MAX_SECONDS) -> Prepared:
         raise FileNotFoundError(f"{path}: no such file or folder")
     if path.is_file():
         if path.suffix == ".tsv":
-            return prepare_common_voice(path, max_seconds)
+            return _prepare(COMMON_VOICE, path, max_seconds)
         if path.name.endswith(MANIFEST_SUFFIXES):
             return read_manifest(path, max_seconds)
         raise ValueError(f"{path}: neither a folder, a Common Voice .tsv nor a manifest (.jsonl, .jsonl.gz)")
     for layout in LAYOUTS:
         if any(next(path.glob(sign), None) for sign in layout.signs):
-            return layout.prepare(path, max_seconds)
+            return _prepare(layout, path, max_seconds)
     looked_for = ", ".join(f"{layout.signs[0]} ({layout.name})" for layout in LAYOUTS)
     raise ValueError(f"{path}: no corpus layout recognised, looked for {looked_for}")
+
+
+def _prepare(layout: Layout, path: Path, max_seconds: float) -> Prepared:
+    """Notes the layout with each speaker: LibriSpeech's speaker 19 and a Kaldi directory's are two."""
+    prepared = layout.prepare(path, max_seconds)
+    for cut in prepared.cuts:
+        for supervision in cut.supervisions:
+            supervision.custom = {**(supervision.custom or {}), "layout": layout.name}
+    return prepared

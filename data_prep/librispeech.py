@@ -1,5 +1,7 @@
 """LibriSpeech: ``<speaker>/<chapter>/*.trans.txt`` beside one .flac (or .opus) an utterance.
 
+``CHAPTERS.TXT``, in the folder of the subsets, says of what book each chapter is; where it is missing that isn't known.
+
 Ours because lhotse's recipe reads .flac only, and stops at the first file that it can't read.
 """
 
@@ -7,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_prep import MAX_SECONDS
-from data_prep.manifest import Item, Prepared, audio_files, prepare, read_table
+from data_prep.manifest import Item, Prepared, audio_files, prepare, read_lines, read_table
 
 # From a chapter up to LibriSpeech/ itself and no higher: a folder of several corpora is none of them.
 LISTINGS = ("*.trans.txt", "*/*.trans.txt", "*/*/*.trans.txt", "*/*/*/*.trans.txt")
@@ -20,9 +22,24 @@ def prepare_librispeech(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> P
 
 def _items(corpus_dir: Path) -> Iterator[Item]:
     corpus_dir = corpus_dir.absolute()  # the speaker is a folder's name, and "." has none
+    books = _books(corpus_dir)
     for listing in (path for pattern in LISTINGS for path in corpus_dir.glob(pattern)):
         chapter = listing.parent
         audio = audio_files(chapter)
         texts = read_table(listing)
         for key in texts.keys() | audio.keys():
-            yield Item(key, audio.get(key), texts.get(key), speaker=chapter.parent.name)
+            yield Item(key, audio.get(key), texts.get(key), speaker=chapter.parent.name, book=books.get(chapter.name))
+
+
+def _books(corpus_dir: Path) -> dict[str, str]:
+    """Each chapter's book, by Project Gutenberg's number."""
+    folders = (corpus_dir, *corpus_dir.parents[:3])  # a chapter's folder is the third below that of the subsets
+    path = next((path for folder in folders if (path := folder / "CHAPTERS.TXT").is_file()), None)
+    books = {}
+    for line in read_lines(path) if path else []:
+        if not line.startswith(";"):
+            fields = [field.strip() for field in line.split("|")]
+            if len(fields) < 8:
+                raise ValueError(f"{path}: {line.strip()!r} lacks some of a chapter's eight fields")
+            books[fields[0]] = fields[5]
+    return books

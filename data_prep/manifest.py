@@ -33,6 +33,7 @@ class Item:
     text: str | None
     speaker: str | None = None
     gender: str | None = None
+    book: str | None = None  # its number at Project Gutenberg
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def _cut_or_reason(item: Item, max_seconds: float) -> MonoCut | str:
         text=text,
         speaker=item.speaker,
         gender=item.gender,
+        custom={"book": item.book} if item.book else None,
     )
     return MonoCut(
         id=item.id,

@@ -132,6 +132,19 @@ def test_librispeech_from_any_of_its_folders(part: str, tmp_path: Path, monkeypa
     assert all(Path(cut.recording.sources[0].source).is_absolute() for cut in cuts)
 
 
+@pytest.mark.parametrize("part", [".", "train-mini", "train-mini/12/34"])
+def test_manifest_tells_layout_and_book(part: str, tmp_path: Path) -> None:
+    librispeech(tmp_path)
+    (cut, _) = read(tmp_path / part).cuts
+    assert cut.supervisions[0].custom == {"layout": "LibriSpeech"}
+    put_text(tmp_path / "CHAPTERS.TXT", "; ID | …\n34 | 12 | 8.4 | train-clean-100 | 2 | 121 | I | Northanger Abbey\n")
+    (cut, _) = read(tmp_path / part).cuts
+    assert cut.supervisions[0].custom == {"layout": "LibriSpeech", "book": "121"}
+    common_voice(tmp_path / "cv")
+    (cut, _) = read(tmp_path / "cv/train.tsv").cuts
+    assert cut.supervisions[0].custom == {"layout": "Common Voice"}
+
+
 def test_common_voice_folder_of_several_splits_must_be_asked_by_file(tmp_path: Path) -> None:
     common_voice(tmp_path)
     put_text(tmp_path / "reported.tsv", "sentence_id\tsentence\treason\n")  # not a split
@@ -211,6 +224,11 @@ def sphinx_ambiguous(root: Path) -> Path:
     return root
 
 
+def chapter_without_book(root: Path) -> Path:
+    put_text(root / "CHAPTERS.TXT", "34 | 12 | 8.4 | train-clean-100\n")
+    return librispeech(root)
+
+
 def recordings_manifest(root: Path) -> Path:
     from lhotse import RecordingSet
 
@@ -235,6 +253,7 @@ ERRORS: dict[Callable[[Path], Path], str] = {
     kaldi_twice: r"text: u1 stands in it twice",
     sphinx_without_id: r"'RUBOUT G M' doesn't end in its file id",
     sphinx_ambiguous: r"two transcripts for an3",
+    chapter_without_book: r"CHAPTERS\.TXT: '34 \| 12 \| 8\.4 \| train-clean-100' lacks some",
     recordings_manifest: r"not a lhotse manifest of cuts",
     broken_manifest: r"not a lhotse manifest of cuts",
 }
