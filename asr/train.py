@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from asr.acoustic import AcousticConfig, AcousticModel
 from asr.augment import Masks, SpeedPerturbation
 from asr.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
+from asr.crf import UnitTrigram, crf_loss
 from asr.units import BLANK, Units
 from lm.bundle import dequantized, open_bundle
 from lm.engine import Budget, Training, fit, read_settings
+
+CTC_SHARE = 0.1  # of CTC's loss that is added to CTC-CRF's
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,18 @@ class AcousticTrainConfig(Budget):
     dev: str  # manifest; the model with the fewest unit errors on it is kept
     model: dict[str, Any] = field(default_factory=dict)  # of AcousticConfig, but for `units`
     batch_seconds: float = 400.0
+    criterion: str = "ctc"  # or "crf", for a model that CTC has trained
     slowest: float = 0.88  # speed perturbation
     fastest: float = 1.12
     mask_bands: int = 2  # SpecAugment, of so many bins at most
     mask_band_bins: int = 15
     mask_stretches: int = 2  # of so many frames at most
     mask_stretch_frames: int = 30
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.criterion not in ("ctc", "crf"):
+            raise ValueError(f"no criterion {self.criterion!r}; there are ctc, crf")
 
 
 def read_config(path: Path) -> AcousticTrainConfig:
@@ -50,11 +59,12 @@ def read_config(path: Path) -> AcousticTrainConfig:
 
 
 class AcousticTraining(Training):
-    """CTC training of an AcousticModel on augmented log-mel features."""
+    """Training of an AcousticModel on augmented log-mel features, with CTC, or CTC-CRF over a trigram of its units."""
 
-    def __init__(self, config: AcousticTrainConfig, units: int) -> None:
+    def __init__(self, config: AcousticTrainConfig, units: int, trigram: UnitTrigram | None) -> None:
         super().__init__(config)
         self.model = AcousticModel(AcousticConfig(units=units, **config.model))
+        self.trigram = trigram
         self.speed = SpeedPerturbation(config.slowest, config.fastest)
         self.masks = Masks(config.mask_bands, config.mask_band_bins, config.mask_stretches, config.mask_stretch_frames)
         self._errors = torch.zeros(2)
@@ -62,11 +72,23 @@ class AcousticTraining(Training):
     def loss(self, batch: Batch) -> Tensor:
         features, lengths = self.speed(batch.features, batch.lengths)
         log_probs, lengths = self.model.encode(self.masks(features), lengths)
-        return ctc_loss(log_probs, lengths, batch)
+        return self._criterion(log_probs, lengths, batch)
+
+    def _criterion(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
+        """The loss a unit, of log-probs [B, T', units]."""
+        loss = nn.functional.ctc_loss(
+            log_probs.transpose(0, 1), batch.labels, lengths, batch.label_lengths, BLANK, reduction="none"
+        )
+        if self.trigram:
+            # A share of CTC keeps the model from disowning frames that the trigram explains (An et al. 2020).
+            loss = CTC_SHARE * loss + crf_loss(
+                loss, log_probs, lengths, batch.labels, batch.label_lengths, self.trigram
+            )
+        return loss.sum() / batch.label_lengths.sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         log_probs, lengths = self.model.encode(batch.features, batch.lengths)
-        self.log("dev/loss", ctc_loss(log_probs, lengths, batch), batch_size=len(lengths))
+        self.log("dev/loss", self._criterion(log_probs, lengths, batch), batch_size=len(lengths))
         for path, length, labels in zip(
             log_probs.argmax(-1), lengths, batch.labels.split(batch.label_lengths.tolist()), strict=True
         ):
@@ -78,14 +100,6 @@ class AcousticTraining(Training):
         """Unit error rate of the best path, in per cent."""
         self.log("dev/unit_error_rate", 100 * self._errors[0] / self._errors[1].clamp(min=1), prog_bar=True)
         self._errors.zero_()
-
-
-def ctc_loss(log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
-    """CTC loss a unit, of log-probs [B, T', units]."""
-    total = nn.functional.ctc_loss(
-        log_probs.transpose(0, 1), batch.labels, lengths, batch.label_lengths, BLANK, reduction="sum"
-    )
-    return total / batch.label_lengths.sum()
 
 
 def take_over(model: AcousticModel, weights: dict[str, Tensor]) -> None:
@@ -117,10 +131,15 @@ def train(config: AcousticTrainConfig, units: Units, output: Path, start_from: P
             raise ValueError(f"nothing to train on in {', '.join(corpus.manifest for corpus in corpora)}")
         return data
 
-    training = BatchLoader(utterances(config.corpora, config.fastest), config.batch_seconds, config.seed)
+    heard = utterances(config.corpora, config.fastest)
+    training = BatchLoader(heard, config.batch_seconds, config.seed)
     dev = BatchLoader(utterances([Corpus(config.dev)], 1.0), config.batch_seconds, None)
+    trigram = None
+    if config.criterion == "crf":
+        trigram = UnitTrigram((labels for _, _, labels, _ in heard.items), len(units.symbols))
     torch.manual_seed(config.seed)
-    module = AcousticTraining(config, len(units.symbols))
+    module = AcousticTraining(config, len(units.symbols), trigram)
     if start_from:
         take_over(module.model, load_file(open_bundle(start_from).file("acoustic.safetensors")))
-    return fit(module, training, dev, output, monitor="dev/unit_error_rate")
+    # CTC-CRF leaves to a language model what that knows, so the best path alone has more errors.
+    return fit(module, training, dev, output, monitor="dev/loss" if trigram else "dev/unit_error_rate")
