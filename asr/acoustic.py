@@ -76,6 +76,15 @@ def reverse(x: Tensor, reversal: Tensor) -> Tensor:
     return x.gather(0, reversal.unsqueeze(-1).expand_as(x))
 
 
+def running_mean(features: Tensor) -> Tensor:
+    """[B, T, 80] to the mean of all frames up to each: what a stream can know of the mean over an utterance.
+
+    To subtract it makes equal what had another mean subtracted before.
+    """
+    count = torch.arange(1, features.shape[1] + 1, device=features.device)[:, None]
+    return features.cumsum(1) / count
+
+
 def reversal_of(lengths: Tensor, size: int) -> Tensor:
     """[size, B] positions that reverse each utterance within its length and leave its padding in place."""
     position = torch.arange(size, device=lengths.device)[:, None]
@@ -107,6 +116,8 @@ class AcousticModel(nn.Module):
 
     def encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """features [B, T, 80] of the front end, lengths [B] -> log-probs [B, T', units], lengths [B]."""
+        if not self.config.bidirectional:
+            features = features - running_mean(features)
         x, lengths = self.convolutions(features, lengths)
         x = x.transpose(0, 1).contiguous()
         reversal = reversal_of(lengths, x.shape[0])

@@ -266,7 +266,9 @@ def train(
         Path | None, typer.Option(help="What train-letter-to-sound wrote; phones need it.")
     ] = None,
     pieces: Annotated[Path | None, typer.Option(help="A SentencePiece model; pieces need it.")] = None,
-    start_from: Annotated[Path | None, typer.Option(help="A model folder whose weights to begin with.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="A checkpoint or model folder whose weights to begin with.")
+    ] = None,
 ) -> None:
     """Train an acoustic model; resume if the output folder holds a checkpoint. Prints the best checkpoint's path.
 

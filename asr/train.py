@@ -16,7 +16,7 @@ from asr.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
 from asr.crf import UnitTrigram, crf_loss
 from asr.units import BLANK, Units
 from lm.bundle import dequantized, open_bundle
-from lm.engine import Budget, Training, fit, read_settings
+from lm.engine import Budget, Training, fit, read_checkpoint, read_settings
 
 CTC_SHARE = 0.1  # of CTC's loss that is added to CTC-CRF's
 
@@ -102,12 +102,17 @@ class AcousticTraining(Training):
         self._errors.zero_()
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of the acoustic model in a model folder or a checkpoint."""
+    if path.is_dir():
+        return dequantized(load_file(open_bundle(path).file("acoustic.safetensors")))
+    return read_checkpoint(path)[1]
+
+
 def take_over(model: AcousticModel, weights: dict[str, Tensor]) -> None:
-    """Set a model's parameters to a bundle's weights wherever name and shape agree. ValueError if nowhere."""
+    """Set a model's parameters to given weights wherever name and shape agree. Raises ValueError if nowhere."""
     own = model.state_dict()
-    fitting = {
-        name: weight for name, weight in dequantized(weights).items() if name in own and own[name].shape == weight.shape
-    }
+    fitting = {name: weight for name, weight in weights.items() if name in own and own[name].shape == weight.shape}
     if not fitting:
         raise ValueError("the model to start from has no layer of the sizes in the settings")
     model.load_state_dict({**own, **fitting})
@@ -116,8 +121,8 @@ def take_over(model: AcousticModel, weights: dict[str, Tensor]) -> None:
 def train(config: AcousticTrainConfig, units: Units, output: Path, start_from: Path | None = None) -> Path:
     """Train until the budget is spent; resume if `output` holds a checkpoint. Returns the best checkpoint's path.
 
-    start_from: a model folder whose acoustic weights to begin with, instead of random ones; layers of another shape,
-    such as the output layer over other units, begin at random.
+    start_from: a checkpoint or model folder whose acoustic weights to begin with, instead of random ones; layers of
+    another shape, such as the output layer over other units, begin at random.
     """
     cache = output.parent / "features"
     console = Console(stderr=True)
@@ -140,6 +145,6 @@ def train(config: AcousticTrainConfig, units: Units, output: Path, start_from: P
     torch.manual_seed(config.seed)
     module = AcousticTraining(config, len(units.symbols), trigram)
     if start_from:
-        take_over(module.model, load_file(open_bundle(start_from).file("acoustic.safetensors")))
+        take_over(module.model, read_weights(start_from))
     # CTC-CRF leaves to a language model what that knows, so the best path alone has more errors.
     return fit(module, training, dev, output, monitor="dev/loss" if trigram else "dev/unit_error_rate")

@@ -52,14 +52,10 @@ class Budget:
 def read_settings(path: Path, kind: type, model: type) -> dict[str, Any]:
     """The settings of a TOML file, for the dataclass `kind`, with a table [model] for the dataclass `model`.
 
-    Raises ValueError for a setting that they lack, or need.
+    A file that says base = "other.toml" replaces settings of that file, which is looked for beside it. Raises
+    ValueError for a setting that the dataclasses lack, or need.
     """
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such settings file; see recipes/librispeech") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path}: not a TOML file: {error}") from None
+    settings = _read_toml(path)
     unknown = settings.keys() - {item.name for item in fields(kind)}
     unknown |= settings.get("model", {}).keys() - {item.name for item in fields(model)}
     if unknown:
@@ -68,6 +64,17 @@ def read_settings(path: Path, kind: type, model: type) -> dict[str, Any]:
     if missing := needed - settings.keys():
         raise ValueError(f"{path}: these settings are missing: {', '.join(sorted(missing))}")
     return settings
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such settings file; see recipes/librispeech") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path}: not a TOML file: {error}") from None
+    base = settings.pop("base", None)
+    return {**_read_toml(path.with_name(base)), **settings} if base else settings
 
 
 class Training(lightning.LightningModule):
