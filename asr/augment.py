@@ -1,4 +1,4 @@
-"""Augmentation of log-mel batches: speakers faster or slower, higher or lower, and SpecAugment's masks."""
+"""Augmentation of log-mel batches: speakers faster or slower, higher or lower; noise; and SpecAugment's masks."""
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,34 @@ def hertz_to_bin(hertz: Tensor) -> Tensor:
     """The inverse of `bin_to_hertz`."""
     low, high = _mel(torch.tensor([LOWEST, HIGHEST])).tolist()
     return (_mel(hertz) - low) * (MELS + 1) / (high - low) - 1
+
+
+class Noise(nn.Module):
+    """Adds another utterance of the batch, or steady noise of a random colour, to some of the utterances.
+
+    In the mel bins' power, which is that of a sum as good as the sum of the powers; the level is relative to the
+    utterance's own, after each bin's mean logarithm has been removed.
+    """
+
+    def __init__(self, share: float, quietest: float, loudest: float) -> None:
+        """share of the utterances; quietest, loudest: of the noise, in dB relative to the speech."""
+        super().__init__()
+        self.share, self.quietest, self.loudest = share, quietest, loudest
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """features [B, T, 80], lengths [B] -> the same shape, each bin's mean removed again."""
+        batch, frames, _ = features.shape
+        mask = padding_mask(lengths, frames)[..., None]
+        speech = features.exp() * mask
+        colour = nn.functional.interpolate(torch.randn(batch, 1, 6), MELS, mode="linear")
+        steady = (colour + 0.5 * torch.randn_like(features)).exp()
+        babble = torch.rand(batch, 1, 1) < 0.5
+        noise = torch.where(babble, speech.roll(1, 0), steady) * mask
+        decibels = torch.empty(batch, 1, 1).uniform_(self.quietest, self.loudest)
+        gain = 10 ** (decibels / 10) * speech.sum((1, 2), True) / noise.sum((1, 2), True).clamp(min=1e-3)
+        noisy = (speech + gain * noise).clamp(min=1e-6).log() * mask
+        noisy = (noisy - noisy.sum(1, True) / lengths[:, None, None].clamp(min=1)) * mask
+        return torch.where(torch.rand(batch, 1, 1) < self.share, noisy, features)
 
 
 class Masks(nn.Module):

@@ -259,7 +259,7 @@ def print_summary(summary: dict[str, Any]) -> None:
 
 @app.command()
 def train(
-    settings: Annotated[Path, typer.Argument(help="A TOML file, such as recipes/librispeech/mini.toml.")],
+    settings: Annotated[Path, typer.Argument(help="A TOML file, such as recipes/librispeech/ctc.toml.")],
     output: Annotated[Path, typer.Option(help="The folder for checkpoints and logs.")],
     units: Annotated[UnitKind, typer.Option(help="What the model emits.")] = UnitKind.phones,
     letter_to_sound: Annotated[
@@ -274,7 +274,7 @@ def train(
 
     Examples:
 
-        asr train recipes/librispeech/mini.toml --letter-to-sound exp/letter_to_sound.safetensors --output exp/am
+        asr train recipes/librispeech/ctc.toml --letter-to-sound exp/letter_to_sound.safetensors --output exp/am
 
         asr train settings.toml --units characters --start-from asr/default_model --output exp/characters
     """

@@ -1,4 +1,4 @@
-"""Trains an acoustic model with CTC from a settings file (see recipes/librispeech/mini.toml)."""
+"""Trains an acoustic model from a settings file (see recipes/librispeech/ctc.toml)."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from asr.acoustic import AcousticConfig, AcousticModel
-from asr.augment import Masks, SpeedPerturbation
+from asr.augment import Masks, Noise, SpeedPerturbation
 from asr.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
 from asr.crf import UnitTrigram, crf_loss
 from asr.units import BLANK, Units
@@ -40,6 +40,9 @@ class AcousticTrainConfig(Budget):
     criterion: str = "ctc"  # or "crf", for a model that CTC has trained
     slowest: float = 0.88  # speed perturbation
     fastest: float = 1.12
+    noise_share: float = 0.0  # of utterances get noise
+    quietest_noise: float = -25.0  # dB relative to the speech
+    loudest_noise: float = 0.0
     mask_bands: int = 2  # SpecAugment, of so many bins at most
     mask_band_bins: int = 15
     mask_stretches: int = 2  # of so many frames at most
@@ -66,11 +69,14 @@ class AcousticTraining(Training):
         self.model = AcousticModel(AcousticConfig(units=units, **config.model))
         self.trigram = trigram
         self.speed = SpeedPerturbation(config.slowest, config.fastest)
+        self.noise = Noise(config.noise_share, config.quietest_noise, config.loudest_noise)
         self.masks = Masks(config.mask_bands, config.mask_band_bins, config.mask_stretches, config.mask_stretch_frames)
         self._errors = torch.zeros(2)
 
     def loss(self, batch: Batch) -> Tensor:
         features, lengths = self.speed(batch.features, batch.lengths)
+        if self.noise.share:
+            features = self.noise(features, lengths)
         log_probs, lengths = self.model.encode(self.masks(features), lengths)
         return self._criterion(log_probs, lengths, batch)
 

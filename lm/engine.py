@@ -74,7 +74,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path}: not a TOML file: {error}") from None
     base = settings.pop("base", None)
-    return {**_read_toml(path.with_name(base)), **settings} if base else settings
+    return {**_read_toml(path.parent / base), **settings} if base else settings
 
 
 class Training(lightning.LightningModule):

@@ -1,6 +1,6 @@
 import torch
 
-from asr.augment import Masks, SpeedPerturbation, bin_to_hertz, hertz_to_bin
+from asr.augment import Masks, Noise, SpeedPerturbation, bin_to_hertz, hertz_to_bin
 
 
 def test_mel_bins_and_frequencies_are_inverse() -> None:
@@ -31,3 +31,26 @@ def test_masks_keep_the_shape_and_hide_some() -> None:
     masked = Masks(bands=2, band_bins=15, stretches=2, stretch_frames=30)(torch.ones(8, 200, 80))
     assert masked.shape == (8, 200, 80)
     assert 0.3 < masked.mean() < 1
+
+
+def test_noise_fills_the_pauses_and_leaves_means_and_padding_at_zero() -> None:
+    torch.manual_seed(0)
+    features = torch.full((8, 60, 80), -4.0)
+    for row in range(8):
+        features[row, 5 * row : 5 * row + 20] = 4.0  # sound between silences, at another time in each
+    lengths = torch.tensor([60] * 7 + [50])
+    features[7, 50:] = 0
+
+    def contrast(noisy: torch.Tensor) -> float:
+        assert noisy.shape == features.shape
+        torch.testing.assert_close(noisy.sum(1), torch.zeros(8, 80), atol=1e-2, rtol=0)
+        assert not noisy[7, 50:].any()
+        return float((noisy.amax(1) - noisy.amin(1)).mean())
+
+    assert contrast(Noise(1.0, -61.0, -60.0)(features, lengths)) > 7.5
+    assert contrast(Noise(1.0, -1.0, 0.0)(features, lengths)) < 6
+
+
+def test_no_utterance_gets_noise_if_the_share_is_zero() -> None:
+    features = torch.randn(3, 20, 80)
+    torch.testing.assert_close(Noise(0.0, -20.0, 0.0)(features, torch.tensor([20, 20, 20])), features)
