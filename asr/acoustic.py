@@ -1,19 +1,22 @@
-"""The LSTM acoustic model: waveform to log-probabilities of units, trained with CTC (Graves et al. 2006)."""
+"""The LSTM acoustic model: waveform to log-probabilities of units. In NumPy; asr.network has it to be trained."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
-from asr.features import MELS, LogMel, padding_mask
+from asr.features import log_mel
+from asr.recurrent import LstmLayer
 
 SUBSAMPLING = 4  # two convolutions of stride 2: an output frame lasts 40 ms
 FRAME_SECONDS = 0.04
+NORM_EPSILON = 1e-5  # added to the variance by layer normalisation
+BLOCK = 64  # output frames that the convolutions make at once
 
 
 @dataclass(frozen=True)
 class AcousticConfig:
-    """Sizes of an AcousticModel; stored in the bundle beside its weights."""
+    """Sizes of an acoustic model; stored in the bundle beside its weights."""
 
     units: int  # output classes, the CTC blank (id 0) included
     hidden: int = 320  # cells a direction
@@ -23,105 +26,97 @@ class AcousticConfig:
     bidirectional: bool = True  # False: a frame sees the past alone, for streams
 
 
-def output_length(frames: Tensor) -> Tensor:
+def output_length(frames: int) -> int:
     """Number of output frames for so many feature frames."""
-    for _ in range(2):
-        frames = (frames + 1) // 2
-    return frames
+    return -(-frames // SUBSAMPLING)
 
 
-class Convolutions(nn.Module):
-    """Two 3 x 3 convolutions of stride 2 over time and frequency: [B, T, 80] -> [B, T/4, channels * 20]."""
+class AcousticModel:
+    """Log-mel front end, two convolutions, LSTM layers with layer normalisation, and a CTC output layer."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(1, channels, 3, stride=2, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
-        self.size = channels * MELS // SUBSAMPLING
+    def __init__(self, config: AcousticConfig, weights: Mapping[str, np.ndarray]) -> None:
+        """weights: float32, by the names that they have in an asr.network.AcousticNetwork."""
+        self.config = config
+        self._convolutions = [
+            _Convolution(weights[f"convolutions.{name}.weight"], weights[f"convolutions.{name}.bias"])
+            for name in ("first", "second")
+        ]
+        directions = ("forwards", "backwards") if config.bidirectional else ("forwards",)
+        self._layers = [
+            LstmLayer(weights, [f"layers.{layer}.{direction}.{{}}_l0" for direction in directions])
+            for layer in range(config.layers)
+        ]
+        self._norms = [
+            (weights[f"norms.{layer}.weight"], weights[f"norms.{layer}.bias"]) for layer in range(config.layers)
+        ]
+        self._output, self._bias = np.ascontiguousarray(weights["output.weight"].T), weights["output.bias"]
 
-    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        x = features.unsqueeze(1)
-        for convolution in (self.first, self.second):
-            x = torch.relu(convolution(x))
-            lengths = (lengths + 1) // 2
-            # The next layer must see zeros past the end, as it would if the utterance stood alone.
-            x = x * padding_mask(lengths, x.shape[2])[:, None, :, None]
-        return x.transpose(1, 2).flatten(2), lengths
+    def log_probs(self, waveform: np.ndarray) -> np.ndarray:
+        """float32 [N] at 16 kHz to float32 [T', units]; T' is 0 if the waveform is empty."""
+        return self.encode(log_mel(waveform))
+
+    def encode(self, features: np.ndarray) -> np.ndarray:
+        """Log-mel features float32 [T, 80] to log-probs float32 [T', units]."""
+        if not self.config.bidirectional:
+            features = features - running_mean(features)
+        x = self._convolved(features)
+        for layer, (weight, bias) in zip(self._layers, self._norms, strict=True):
+            x = layer(x)
+            x -= x.mean(1, keepdims=True)
+            x /= np.sqrt(np.square(x).mean(1, keepdims=True) + np.float32(NORM_EPSILON))
+            x *= weight
+            x += bias
+        logits = x @ self._output
+        logits += self._bias
+        logits -= logits.max(1, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(1, keepdims=True))
+        return logits
+
+    def _convolved(self, features: np.ndarray) -> np.ndarray:
+        """[T, 80] -> [T', channels * 20], a block of frames at a time."""
+        first, second = self._convolutions
+        # 64 output frames need 129 of the first layer, those 259 features: one before, two after at either.
+        frames = output_length(len(features))
+        padded = np.zeros((4 * frames + 3, features.shape[1], 1), np.float32)
+        padded[3 : 3 + len(features), :, 0] = features
+        between = -(-len(features) // 2)
+        result = np.empty((frames, first.channels * features.shape[1] // SUBSAMPLING), np.float32)
+        for start in range(0, frames, BLOCK):
+            end = min(start + BLOCK, frames)
+            x = first(padded[4 * start : 4 * end + 3])  # frames 2 * start - 1 to 2 * end
+            # The second layer must see zeros outside the recording.
+            x[: max(0, 1 - 2 * start)] = 0
+            x[max(0, between - (2 * start - 1)) :] = 0
+            x = second(x)
+            result[start:end] = x.swapaxes(1, 2).reshape(end - start, -1)
+        return result
 
 
-class RecurrentLayer(nn.Module):
-    """One LSTM layer over [T, B, F], forwards and, if asked, backwards from each utterance's own end.
+class _Convolution:
+    """A 3 x 3 convolution of stride 2 and its ReLU: [2 T + 1, F, inputs] -> [T, F / 2, channels].
 
-    The backward direction reads a copy reversed within each length. So padding is never read before speech, a batch
-    equals its members one by one, and oneDNN's fused LSTM, which takes no packed sequences, can be used.
+    Over frequency it sees a zero beyond either end; over time what it sees there is given.
     """
 
-    def __init__(self, inputs: int, hidden: int, bidirectional: bool) -> None:
-        super().__init__()
-        self.forwards = nn.LSTM(inputs, hidden)
-        self.backwards = nn.LSTM(inputs, hidden) if bidirectional else None
-        self.size = hidden * (2 if bidirectional else 1)
+    def __init__(self, weight: np.ndarray, bias: np.ndarray) -> None:
+        """weight: [channels, inputs, 3 frames, 3 bins]"""
+        self.channels = len(bias)
+        self._weight, self._bias = weight.reshape(self.channels, -1).T.copy(), bias
 
-    def forward(self, x: Tensor, reversal: Tensor) -> Tensor:
-        """reversal [T, B]: for each position the one to read instead; it is its own inverse."""
-        past = self.forwards(x)[0]
-        if self.backwards is None:
-            return past
-        future = self.backwards(reverse(x, reversal))[0]
-        return torch.cat([past, reverse(future, reversal)], dim=-1)
-
-
-def reverse(x: Tensor, reversal: Tensor) -> Tensor:
-    """Reorder [T, B, F] in time by `reversal` [T, B]."""
-    return x.gather(0, reversal.unsqueeze(-1).expand_as(x))
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        padded = np.pad(x, ((0, 0), (1, 1), (0, 0)))
+        views = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (0, 1))[::2, ::2]
+        result = views.reshape(-1, len(self._weight)) @ self._weight
+        result += self._bias
+        np.maximum(result, 0, out=result)
+        return result.reshape(*views.shape[:2], self.channels)
 
 
-def running_mean(features: Tensor) -> Tensor:
-    """[B, T, 80] to the mean of all frames up to each: what a stream can know of the mean over an utterance.
+def running_mean(features: np.ndarray) -> np.ndarray:
+    """[T, 80] to the mean of all frames up to each: what a stream can know of the mean over an utterance.
 
     To subtract it makes equal what had another mean subtracted before.
     """
-    count = torch.arange(1, features.shape[1] + 1, device=features.device)[:, None]
-    return features.cumsum(1) / count
-
-
-def reversal_of(lengths: Tensor, size: int) -> Tensor:
-    """[size, B] positions that reverse each utterance within its length and leave its padding in place."""
-    position = torch.arange(size, device=lengths.device)[:, None]
-    return torch.where(position < lengths, lengths - 1 - position, position)
-
-
-class AcousticModel(nn.Module):
-    """Log-mel front end, two convolutions, LSTM layers with layer normalisation, and a CTC output layer."""
-
-    def __init__(self, config: AcousticConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.front_end = LogMel()
-        self.convolutions = Convolutions(config.channels)
-        self.layers = nn.ModuleList()
-        self.norms = nn.ModuleList()
-        size = self.convolutions.size
-        for _ in range(config.layers):
-            layer = RecurrentLayer(size, config.hidden, config.bidirectional)
-            size = layer.size
-            self.layers.append(layer)
-            self.norms.append(nn.LayerNorm(size))
-        self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(size, config.units)
-
-    def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """waveform [B, N] at 16 kHz, lengths [B] in samples -> log-probs [B, T', units], lengths [B] in frames."""
-        return self.encode(*self.front_end(waveform, lengths))
-
-    def encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """features [B, T, 80] of the front end, lengths [B] -> log-probs [B, T', units], lengths [B]."""
-        if not self.config.bidirectional:
-            features = features - running_mean(features)
-        x, lengths = self.convolutions(features, lengths)
-        x = x.transpose(0, 1).contiguous()
-        reversal = reversal_of(lengths, x.shape[0])
-        for index, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            x = norm(layer(x if index == 0 else self.dropout(x), reversal))
-        logits = self.output(self.dropout(x))
-        return logits.float().log_softmax(-1).transpose(0, 1), lengths
+    mean = features.cumsum(0, dtype=np.float64)
+    mean /= np.arange(1, len(features) + 1)[:, None]
+    return mean.astype(np.float32)

@@ -1,15 +1,12 @@
 """Audio in: any file or stream that libsndfile reads, to a 16 kHz mono waveform."""
 
 import io
-import math
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import soundfile
-import torch
-from torchaudio.functional import resample
+import soxr
 
 from asr.features import SAMPLE_RATE
 
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; a header outside them is damaged, or wasn't made for speech
 LOUDEST = 2.0**31  # full scale is 1, but some tools write integers of up to 32 bits as floats; gain doesn't matter
 BLOCK = 1 << 25  # samples read at once, all channels together: 128 MiB
-KERNEL = 4_000_000  # coefficients of a resampling filter: 32 MB, where 44,101 Hz would want 5.6 GB
 
 CONVERT = "convert it to wav, flac, ogg, opus or mp3"
 
@@ -103,12 +99,7 @@ def to_mono_16k(samples: np.ndarray, rate: int) -> np.ndarray:
         bad = len(mono) - np.count_nonzero(np.abs(mono) <= LOUDEST)
     if bad:
         raise AudioError(f"{bad} of {len(mono)} samples are NaN, infinite or beyond 2^31: export the recording again")
-    waveform = torch.from_numpy(np.ascontiguousarray(mono, dtype=np.float32))
-    if rate != SAMPLE_RATE and len(waveform):
-        # Usual rates have a small filter and are met exactly. Of others the nearest ratio is taken whose filter is
-        # not too large, which errs by 0.03 % at most.
-        largest = math.isqrt(KERNEL * SAMPLE_RATE // rate)
-        ratio = Fraction(rate, SAMPLE_RATE).limit_denominator(largest)
-        waveform = resample(waveform, ratio.numerator, ratio.denominator)
-    result: np.ndarray = waveform.numpy()
-    return result
+    waveform: np.ndarray = np.ascontiguousarray(mono, dtype=np.float32)
+    if rate != SAMPLE_RATE:
+        waveform = soxr.resample(waveform, rate, SAMPLE_RATE)
+    return waveform

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torchaudio.transforms import FrequencyMasking, TimeMasking
 
-from asr.features import HIGHEST, LOWEST, MELS, padding_mask
+from asr.features import HIGHEST, LOWEST, MELS
+from asr.network import padding_mask
 
 
 class SpeedPerturbation(nn.Module):

@@ -297,13 +297,13 @@ def train_letter_to_sound(
         asr train-letter-to-sound exp/letter_to_sound.safetensors
     """
     with one_line_errors():
-        from asr.letter_to_sound import train_letter_to_sound as run
         from asr.lexicon import cmudict
+        from asr.train_letter_to_sound import train_letter_to_sound as run
         from asr.units import PHONES
 
         output.parent.mkdir(parents=True, exist_ok=True)  # before the long work
-        network, error_rate = run(cmudict(), PHONES)
-        network.save(output)
+        letter_to_sound, error_rate = run(cmudict(), PHONES)
+        letter_to_sound.save(output)
         print(f"{output}: mispronounces {100 * error_rate:.1f} % of the words kept out", file=sys.stderr)
 
 
@@ -443,8 +443,7 @@ def make_units(kind: UnitKind, letter_to_sound: Path | None, pieces: Path | None
     if kind is UnitKind.phones:
         if not letter_to_sound:
             raise ValueError("phones need --letter-to-sound FILE; asr train-letter-to-sound makes one")
-        network = LetterToSound.load(letter_to_sound, PHONES)
-        return PhoneUnits(cmudict(), network)
+        return PhoneUnits(cmudict(), LetterToSound.load(letter_to_sound, PHONES))
     if kind is UnitKind.pieces:
         if not pieces:
             raise ValueError("pieces need --pieces FILE; sentencepiece's spm_train makes one")

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from asr import audio, features
 from asr.acoustic import output_length
-from asr.features import MELS, LogMel
+from asr.features import MELS
 from asr.units import Units, encode
 from lm.text import normalize
 
@@ -56,16 +56,14 @@ class FeatureStore:
         self._data = np.memmap(self._data_file, dtype=np.float16, mode="r", shape=(total, MELS))
 
     def _compute(self, manifest: Path) -> None:
-        front_end = LogMel()
         frames, texts = [], []
         cuts = list(CutSet.from_file(manifest))
         progress = track(cuts, f"features of {manifest.name}", console=Console(stderr=True))
-        with self._data_file.open("wb") as file, torch.no_grad():
+        with self._data_file.open("wb") as file:
             for cut in progress:
-                waveform = torch.from_numpy(audio.load_cut(cut))
-                log_mel, _ = front_end(waveform[None], torch.tensor([len(waveform)]))
-                file.write(log_mel[0].half().numpy().tobytes())
-                frames.append(log_mel.shape[1])
+                log_mel = features.log_mel(audio.load_cut(cut))
+                file.write(log_mel.astype(np.float16).tobytes())
+                frames.append(len(log_mel))
                 texts.append(cut.supervisions[0].text)
         unfinished = self._index_file.with_suffix(".part")
         unfinished.write_text(json.dumps({"frames": frames, "texts": texts}))
@@ -93,7 +91,7 @@ class LabelledUtterances:
             for index, text in enumerate(store.texts):
                 labels = encode(units, normalize(text))
                 repeats = sum(a == b for a, b in pairwise(labels))
-                room = output_length(torch.tensor(int(store.frames[index] / fastest)))
+                room = output_length(int(store.frames[index] / fastest))
                 if not labels:
                     self.dropped["no words"] += 1
                 elif len(labels) + repeats > room:

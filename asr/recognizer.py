@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import torch
 from rapidfuzz.distance import Levenshtein
-from safetensors.torch import load_file
+from safetensors.numpy import load_file
 
 from asr import audio
 from asr.acoustic import FRAME_SECONDS, AcousticConfig, AcousticModel
@@ -85,7 +84,7 @@ class Recognizer:
         carry_context: does the LSTM remember what was said in the segments of a recording before the current one? It
         gained nothing where that was tried (RESULTS.md).
         """
-        self.acoustic, self.units, self.search, self.lstm = acoustic.eval(), units, search, lstm
+        self.acoustic, self.units, self.search, self.lstm = acoustic, units, search, lstm
         self.weights, self.carry_context = weights, carry_context
 
     @classmethod
@@ -101,7 +100,7 @@ class Recognizer:
             read_acoustic(bundle),
             units,
             search,
-            LstmModel(load_lstm(bundle), vocabulary),
+            load_lstm(bundle, vocabulary),
             Weights(**decoder["second_pass"]),
             decoder.get("carry_context", False),
         )
@@ -131,14 +130,9 @@ class Recognizer:
         search = make_search(self.units, old.ngram, old.vocabulary, config, old.weights, boosts)
         return Recognizer(self.acoustic, self.units, search, self.lstm, self.weights, self.carry_context)
 
-    @torch.inference_mode()
     def emissions(self, waveform: np.ndarray) -> np.ndarray:
         """Log-probs [T', units] of a waveform float32 [N] at 16 kHz; T' is 0 if the waveform is empty."""
-        if not len(waveform):
-            return np.zeros((0, len(self.units.symbols)), dtype=np.float32)
-        log_probs, _ = self.acoustic(torch.from_numpy(waveform)[None], torch.tensor([len(waveform)]))
-        emissions: np.ndarray = log_probs[0].numpy()
-        return emissions
+        return self.acoustic.log_probs(waveform)
 
     def greedy(self, log_probs: np.ndarray) -> str:
         """What the acoustic model alone makes of log-probs [T, units].
@@ -252,7 +246,5 @@ def read_units(bundle: Bundle) -> Units:
 
 def read_acoustic(bundle: Bundle) -> AcousticModel:
     """The acoustic model of a bundle."""
-    model = AcousticModel(AcousticConfig(**bundle.config["acoustic"]))
-    weights = load_file(bundle.file("acoustic.safetensors"))
-    model.load_state_dict({**model.state_dict(), **dequantized(weights)})
-    return model
+    weights = dequantized(load_file(bundle.file("acoustic.safetensors")))
+    return AcousticModel(AcousticConfig(**bundle.config["acoustic"]), weights)

@@ -4,16 +4,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rapidfuzz.distance import Levenshtein
 from rich.console import Console
-from safetensors.torch import load_file
+from safetensors.numpy import load_file
 from torch import Tensor, nn
 
-from asr.acoustic import AcousticConfig, AcousticModel
+from asr.acoustic import AcousticConfig
 from asr.augment import Masks, Noise, SpeedPerturbation
 from asr.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
 from asr.crf import UnitTrigram, crf_loss
+from asr.network import AcousticNetwork
 from asr.units import BLANK, Units
 from lm.bundle import dequantized, open_bundle
 from lm.engine import Budget, Training, fit, read_checkpoint, read_settings
@@ -62,11 +64,11 @@ def read_config(path: Path) -> AcousticTrainConfig:
 
 
 class AcousticTraining(Training):
-    """Training of an AcousticModel on augmented log-mel features, with CTC, or CTC-CRF over a trigram of its units."""
+    """Training of an acoustic model on augmented log-mel features, with CTC, or CTC-CRF over a trigram of its units."""
 
     def __init__(self, config: AcousticTrainConfig, units: int, trigram: UnitTrigram | None) -> None:
         super().__init__(config)
-        self.model = AcousticModel(AcousticConfig(units=units, **config.model))
+        self.model = AcousticNetwork(AcousticConfig(units=units, **config.model))
         self.trigram = trigram
         self.speed = SpeedPerturbation(config.slowest, config.fastest)
         self.noise = Noise(config.noise_share, config.quietest_noise, config.loudest_noise)
@@ -77,7 +79,7 @@ class AcousticTraining(Training):
         features, lengths = self.speed(batch.features, batch.lengths)
         if self.noise.share:
             features = self.noise(features, lengths)
-        log_probs, lengths = self.model.encode(self.masks(features), lengths)
+        log_probs, lengths = self.model(self.masks(features), lengths)
         return self._criterion(log_probs, lengths, batch)
 
     def _criterion(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
@@ -93,7 +95,7 @@ class AcousticTraining(Training):
         return loss.sum() / batch.label_lengths.sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        log_probs, lengths = self.model.encode(batch.features, batch.lengths)
+        log_probs, lengths = self.model(batch.features, batch.lengths)
         self.log("dev/loss", self._criterion(log_probs, lengths, batch), batch_size=len(lengths))
         for path, length, labels in zip(
             log_probs.argmax(-1), lengths, batch.labels.split(batch.label_lengths.tolist()), strict=True
@@ -108,17 +110,21 @@ class AcousticTraining(Training):
         self._errors.zero_()
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, np.ndarray]:
     """The weights of the acoustic model in a model folder or a checkpoint."""
     if path.is_dir():
         return dequantized(load_file(open_bundle(path).file("acoustic.safetensors")))
     return read_checkpoint(path)[1]
 
 
-def take_over(model: AcousticModel, weights: dict[str, Tensor]) -> None:
+def take_over(model: AcousticNetwork, weights: dict[str, np.ndarray]) -> None:
     """Set a model's parameters to given weights wherever name and shape agree. Raises ValueError if nowhere."""
     own = model.state_dict()
-    fitting = {name: weight for name, weight in weights.items() if name in own and own[name].shape == weight.shape}
+    fitting = {
+        name: torch.from_numpy(weight)
+        for name, weight in weights.items()
+        if name in own and own[name].shape == weight.shape
+    }
     if not fitting:
         raise ValueError("the model to start from has no layer of the sizes in the settings")
     model.load_state_dict({**own, **fitting})

@@ -7,13 +7,13 @@ pickle in a bundle: weights are safetensors, n-grams KenLM binaries, the rest te
 import hashlib
 import shutil
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomli_w
-import torch
-from torch import Tensor
 
 DEFAULT = Path(__file__).resolve().parent.parent / "asr" / "default_model"
 CONFIG = "config.toml"
@@ -75,23 +75,23 @@ def write_bundle(folder: Path, config: dict[str, Any], files: dict[str, Path]) -
 SCALE = "|scale"  # ends the name of the row scales that stand beside a quantised matrix
 
 
-def quantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def quantized(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Matrices as int8 with a scale a row, everything else in half precision: a quarter of the bytes."""
     result = {}
     for name, weight in weights.items():
         if weight.ndim == 2:
-            scale = weight.float().abs().amax(1, keepdim=True).clamp(min=1e-8) / 127
-            result[name] = (weight.float() / scale).round().to(torch.int8)
-            result[name + SCALE] = scale.squeeze(1).contiguous()
+            scale = np.abs(weight).max(1).clip(min=1e-8) / np.float32(127)
+            result[name] = np.rint(weight / scale[:, None]).astype(np.int8)
+            result[name + SCALE] = scale
         else:
-            result[name] = weight.half().contiguous()
+            result[name] = weight.astype(np.float16)
     return result
 
 
-def dequantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def dequantized(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The single-precision weights that `quantized` came from, but for rounding."""
     return {
-        name: weight.float() * weights[name + SCALE][:, None] if name + SCALE in weights else weight.float()
+        name: weight * weights[name + SCALE][:, None] if name + SCALE in weights else weight.astype(np.float32)
         for name, weight in weights.items()
         if not name.endswith(SCALE)
     }

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lm.lstm import LstmModel, LstmState
 
@@ -22,8 +20,8 @@ class CacheState(NamedTuple):
     """The LSTM's state, and the last words with the top outputs that foretold them."""
 
     lstm: LstmState
-    outputs: Tensor  # [words, hidden]
-    words: Tensor  # [words]
+    outputs: np.ndarray  # float32 [words, hidden]
+    words: np.ndarray  # int64 [words]
 
 
 class NeuralCache:
@@ -38,39 +36,36 @@ class NeuralCache:
 
     def initial(self) -> CacheState:
         state = self._model.initial()
-        return CacheState(state, state[0].new_empty(0, state[0].shape[-1]), torch.empty(0, dtype=torch.long))
+        return CacheState(state, np.empty((0, state[0].shape[-1]), np.float32), np.empty(0, np.int64))
 
     def read(self, state: CacheState, words: Sequence[int]) -> CacheState:
         for word in words:
             _, (state,) = self.score([state], [word])
         return state
 
-    @torch.inference_mode()
     def score(self, states: Sequence[CacheState], words: Sequence[int]) -> tuple[np.ndarray, list[CacheState]]:
         log_probs, lstm_states = self._model.score([state.lstm for state in states], words)
         mixed, following = np.empty_like(log_probs), []
-        for i, (state, lstm_state, word) in enumerate(zip(states, lstm_states, torch.tensor(words), strict=True)):
-            outputs = torch.cat([state.outputs, state.lstm[0][-1:]])
-            read = torch.cat([state.words, word[None]])
+        for i, (state, lstm_state, word) in enumerate(zip(states, lstm_states, words, strict=True)):
+            outputs = np.concatenate([state.outputs, state.lstm[0][-1:]])
+            read = np.append(state.words, word)
             cached = self._cached(outputs, read, len(state.words))
             mixed[i] = self._mixed(log_probs[i : i + 1], cached)[0] if len(state.words) else log_probs[i]
             following.append(CacheState(lstm_state, outputs[-self._size :], read[-self._size :]))
         return mixed, following
 
-    @torch.inference_mode()
     def next_words(self, state: CacheState) -> np.ndarray:
         log_probs = self._model.next_words(state.lstm)
         if not len(state.words):
             return log_probs
-        weights = (self._sharpness * state.outputs @ state.lstm[0][-1]).double().softmax(0)
-        cached = np.bincount(state.words.numpy(), weights.numpy(), minlength=len(log_probs))
+        weights = _softmax(self._sharpness * (state.outputs @ state.lstm[0][-1]))
+        cached = np.bincount(state.words, weights, minlength=len(log_probs))
         return self._mixed(log_probs, cached)
 
-    @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
         result = []
         for sequence, log_probs in zip(sequences, self._model.log_probs(sequences), strict=True):
-            words, outputs = torch.tensor(sequence), self._model.outputs(sequence)
+            words, outputs = np.array(sequence), self._model.outputs(sequence)
             pieces = []
             for start in range(0, len(words), STEPS):
                 first = max(0, start - self._size)
@@ -81,16 +76,23 @@ class NeuralCache:
             result.append(mixed)
         return result
 
-    def _cached(self, outputs: Tensor, words: Tensor, start: int) -> np.ndarray:
+    def _cached(self, outputs: np.ndarray, words: np.ndarray, start: int) -> np.ndarray:
         """P_cache of words[start:], each from the `size` words before it; 0 for one without any."""
-        similar = self._sharpness * outputs[start:] @ outputs.T
-        age = torch.arange(start, len(words))[:, None] - torch.arange(len(words))
-        similar[(age < 1) | (age > self._size)] = -torch.inf
-        weights = similar.softmax(1).nan_to_num()
-        cached: np.ndarray = (weights * (words[start:, None] == words)).sum(1).numpy()
+        similar = self._sharpness * (outputs[start:] @ outputs.T)
+        age = np.arange(start, len(words))[:, None] - np.arange(len(words))
+        similar[(age < 1) | (age > self._size)] = -np.inf
+        first = int(start == 0)  # before which there is no word
+        cached = np.zeros(len(similar), np.float32)
+        cached[first:] = (_softmax(similar[first:]) * (words[start + first :, None] == words)).sum(1)
         return cached
 
     def _mixed(self, log_probs: np.ndarray, cached: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
             mixed: np.ndarray = np.log((1 - self._weight) * np.exp(log_probs) + self._weight * cached)
         return mixed
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    """Over the last axis."""
+    weights: np.ndarray = np.exp(scores - scores.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)

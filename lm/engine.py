@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -188,14 +189,14 @@ def fit(module: Training, training: Iterable[Any], dev: Iterable[Any], output: P
     return output / "best.ckpt"
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The sizes and the weights of `self.model` in a checkpoint that `fit` wrote. Nothing in it is executed."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint; a training writes best.ckpt into its output folder")
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     prefix = "model."
     weights = {
-        name.removeprefix(prefix): weight
+        name.removeprefix(prefix): weight.numpy()
         for name, weight in checkpoint["state_dict"].items()
         if name.startswith(prefix)
     }

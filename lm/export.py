@@ -5,8 +5,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-from torch import Tensor
+import numpy as np
+from safetensors.numpy import save_file
 
 from lm.bundle import Bundle, quantized, write_bundle
 from lm.engine import read_checkpoint
@@ -47,7 +47,7 @@ def export(
         return write_bundle(output, config, files)
 
 
-def without_last_words(weights: dict[str, Tensor], count: int) -> dict[str, Tensor]:
+def without_last_words(weights: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
     """The weights of a WordLstm without its `count` rarest words, whose probability falls to the other rare ones."""
     name = max((name for name in weights if name.startswith("softmax.tail")), key=lambda name: int(name.split(".")[2]))
     name = name.rsplit(".", 2)[0] + ".1.weight"

@@ -6,33 +6,27 @@ sequence; `<s>` has no probability.
 
 Regularised as AWD-LSTM (Merity, Keskar and Socher 2018): dropout masks that stay the same along a sequence (Gal and
 Ghahramani 2016), whole words dropped, recurrent weights dropped. Plain RNN and GRU cells are there to compare with.
+
+Here it is asked, in NumPy; lm.network has it to be trained.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
+from safetensors.numpy import load_file
 
 from lm.bundle import Bundle, dequantized
+from lm.cells import STEPS, Layer
 from lm.prefix_tree import PrefixTree
+from lm.product import Product
 from lm.vocabulary import END, START, Vocabulary
-
-CELLS: dict[str, Any] = {"lstm": (nn.LSTM, torch.lstm), "gru": (nn.GRU, torch.gru), "rnn": (nn.RNN, torch.rnn_tanh)}
-
-# What a network remembers of the words so far, each [layers, batch, hidden]: (h, c) of LSTM cells, (h,) of the others.
-Memory = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
 class LstmConfig:
-    """Sizes of a WordLstm; stored in the bundle beside its weights."""
+    """Sizes of a word LSTM; stored in the bundle beside its weights."""
 
     vocabulary: int  # words, the special ones included
     hidden: int = 512  # cells, and length of the embeddings of the most frequent words
@@ -45,314 +39,235 @@ class LstmConfig:
     weight_drop: float = 0.0  # of the recurrent weights
 
     def __post_init__(self) -> None:
-        if self.cell not in CELLS:
-            raise ValueError(f"no cell {self.cell!r}; there are {', '.join(CELLS)}")
+        if self.cell not in STEPS:
+            raise ValueError(f"no cell {self.cell!r}; there are {', '.join(STEPS)}")
+        if min(self.cutoffs) >= self.vocabulary:
+            raise ValueError(f"a vocabulary of {self.vocabulary} words needs a cutoff below that: {self.cutoffs}")
 
-
-class WordLstm(nn.Module):
-    """Embeddings, recurrent layers, adaptive softmax. Word ids must be in the order of falling frequency."""
-
-    def __init__(self, config: LstmConfig) -> None:
-        super().__init__()
-        self.config = config
-        layer, self._run = CELLS[config.cell]
-        self.layers = nn.ModuleList(layer(config.hidden, config.hidden) for _ in range(config.layers))
-        cutoffs = [cutoff for cutoff in config.cutoffs if cutoff < config.vocabulary]
-        if not cutoffs:
-            raise ValueError(f"a vocabulary of {config.vocabulary} words needs a cutoff below that: {config.cutoffs}")
-        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(config.hidden, config.vocabulary, cutoffs, div_value=config.shrink)
-
-    def embed(self, words: Tensor) -> Tensor:
-        """Word ids of any shape [...] to embeddings [..., hidden]: the rows of the output layer's matrices.
-
-        A tail's rows are lengthened by the transpose of the projection that shortens the hidden vector for it.
-        """
-        flat = words.flatten()
-        first = self.softmax.cutoffs[0]
-        embedded = nn.functional.embedding(flat.clamp(max=first - 1), self.softmax.head.weight)
-        for tail, low, high in self._tails():
-            rows = ((flat >= low) & (flat < high)).nonzero().squeeze(1)
-            shortening, short = tail.get_parameter("0.weight"), tail.get_parameter("1.weight")
-            rare = nn.functional.embedding(flat[rows] - low, short) @ shortening
-            embedded = embedded.index_copy(0, rows, rare.to(embedded.dtype))
-        return embedded.view(*words.shape, self.config.hidden)
-
-    def forward(self, words: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """words [T, B], memory -> top outputs [T, B, hidden], memory."""
-        config = self.config
-        output = self._drop(self.embed(words), (*words.shape, 1), config.word_dropout)
-        output = self._drop(output, (1, *output.shape[1:]), config.dropout)
-        after = []
-        for layer, before in zip(self.layers, zip(*memory, strict=True), strict=True):
-            weights: dict[str, Tensor] = dict(layer.named_parameters())
-            recurrent = weights["weight_hh_l0"]
-            weights["weight_hh_l0"] = nn.functional.dropout(recurrent, config.weight_drop, self.training)
-            before = tuple(tensor[None] for tensor in before)
-            state = before if config.cell == "lstm" else before[0]
-            # What layer(output, state) would call, but with these weights.
-            output, *state = self._run(output, state, list(weights.values()), True, 1, 0.0, self.training, False, False)
-            after.append(state)
-            output = self._drop(output, (1, *output.shape[1:]), config.dropout)
-        return output, tuple(torch.cat(parts) for parts in zip(*after, strict=True))
-
-    def _drop(self, values: Tensor, mask: Sequence[int], share: float) -> Tensor:
-        """Dropout with one mask of the given shape, broadcast over the values."""
-        if not self.training or share == 0:
-            return values
-        return values * nn.functional.dropout(values.new_ones(mask), share)
-
-    def distributions(self, top: Tensor) -> Tensor:
-        """log P of all words after top outputs [N, hidden] -> [N, vocabulary]."""
-        # `<s>` never follows; no weight could say so exactly.
-        head = self.softmax.head(top).index_fill(1, torch.tensor(START), -torch.inf).log_softmax(1)
-        first = self.softmax.cutoffs[0]
-        tails = [tail(top).log_softmax(1) + head[:, first + k, None] for k, (tail, _, _) in enumerate(self._tails())]
-        return torch.cat([head[:, :first], *tails], dim=1)
-
-    def _tails(self) -> Iterator[tuple[nn.Module, int, int]]:
-        """Each tail of rare words, its first id and the one after its last."""
-        return zip(self.softmax.tail, self.softmax.cutoffs, self.softmax.cutoffs[1:], strict=False)
-
-    def empty_memory(self, batch: int) -> Memory:
-        """The memory before anything was read."""
-        zeros = self.softmax.head.weight.new_zeros(self.config.layers, batch, self.config.hidden)
-        return (zeros, zeros.clone()) if self.config.cell == "lstm" else (zeros,)
+    @property
+    def bounds(self) -> list[int]:
+        """The cutoffs that the vocabulary reaches, and its size: a cluster of words ends at each."""
+        return [*(cutoff for cutoff in self.cutoffs if cutoff < self.vocabulary), self.vocabulary]
 
 
 ROWS = 64  # sequences read side by side
-STEPS = 256  # words read at once; longer sequences in several pieces
-LstmState = tuple[Tensor, ...]  # a Memory of one sequence, each [layers, hidden]
+POSITIONS = 2048  # words read at once, of all rows together; longer sequences in several pieces
+LOGITS = 600_000  # made at once: few enough to be normalised while still in a core's cache
+
+# What the LSTM remembers of the words so far, each [layers, hidden]: (h, c) of LSTM cells, (h,) of the others.
+LstmState = tuple[np.ndarray, ...]
+Memory = tuple[np.ndarray, ...]  # several states, each [layers, batch, hidden]
 
 
 class LstmModel:
-    """A trained WordLstm as a LanguageModel (see lm.model).
+    """A trained word LSTM as a LanguageModel (see lm.model).
 
     After `</s>` it goes on remembering: the state at the start of a sentence depends on the sentences before it.
     """
 
-    def __init__(self, network: WordLstm, vocabulary: Vocabulary) -> None:
-        if network.config.vocabulary != len(vocabulary):
+    def __init__(self, config: LstmConfig, weights: Mapping[str, np.ndarray], vocabulary: Vocabulary) -> None:
+        """weights: float32, by the names that they have in an lm.network.WordLstm."""
+        if config.vocabulary != len(vocabulary):
             raise ValueError(
-                f"the LSTM knows {network.config.vocabulary} words, its vocabulary {len(vocabulary)}: "
+                f"the LSTM knows {config.vocabulary} words, its vocabulary {len(vocabulary)}: "
                 "they are of different models"
             )
-        self.network = network.eval()
+        self.config = config
         self.vocabulary = vocabulary
+        self._network = _Network(config, weights)
 
-    @torch.inference_mode()
     def initial(self) -> LstmState:
-        return self.read(tuple(part[:, 0] for part in self.network.empty_memory(1)), [END])
+        return self.read(_one(self._network.empty_memory(1)), [END])
 
-    @torch.inference_mode()
     def read(self, state: LstmState, words: Sequence[int]) -> LstmState:
         memory = tuple(part[:, None] for part in state)
-        for piece in torch.tensor(words, dtype=torch.long)[:, None].split(STEPS):
-            if len(piece):
-                _, memory = self.network(piece, memory)
-        return tuple(part[:, 0] for part in memory)
+        for start in range(0, len(words), POSITIONS):
+            _, memory = self._network.read(np.array(words[start : start + POSITIONS])[:, None], memory)
+        return _one(memory)
 
-    @torch.inference_mode()
     def score(self, states: Sequence[LstmState], words: Sequence[int]) -> tuple[np.ndarray, list[LstmState]]:
-        memory = tuple(torch.stack(parts, dim=1) for parts in zip(*states, strict=True))
-        log_probs, memory = self._reader.step(np.array(words), memory)
-        return log_probs, list(zip(*(part.unbind(1) for part in memory), strict=True))
+        memory = tuple(np.stack(parts, axis=1) for parts in zip(*states, strict=True))
+        ids = np.array(words)
+        log_probs = self._network.foretold(memory[0][-1], ids)
+        _, memory = self._network.read(ids[None], memory)
+        return log_probs, list(zip(*(part.swapaxes(0, 1) for part in memory), strict=True))
 
-    @torch.inference_mode()
     def next_words(self, state: LstmState) -> np.ndarray:
-        result: np.ndarray = self.network.distributions(state[0][-1:])[0].double().numpy()
-        return result
+        return self._network.distribution(state[0][-1])
 
-    @torch.inference_mode()
-    def outputs(self, sequence: Sequence[int]) -> Tensor:
-        """The top outputs [words, hidden] that foretell each word of a sequence."""
-        read, memory, pieces = torch.tensor([END, *sequence[:-1]])[:, None], self.network.empty_memory(1), []
-        for piece in read.split(STEPS):
-            top, memory = self.network(piece, memory)
+    def outputs(self, sequence: Sequence[int]) -> np.ndarray:
+        """The top outputs float32 [words, hidden] that foretell each word of a sequence."""
+        read, memory, pieces = np.array([END, *sequence[:-1]])[:, None], self._network.empty_memory(1), []
+        for start in range(0, len(read), POSITIONS):
+            top, memory = self._network.read(read[start : start + POSITIONS], memory)
             pieces.append(top[:, 0])
-        return torch.cat(pieces)
+        return np.concatenate(pieces)
 
-    @torch.inference_mode()
     def log_probs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
         result = [np.empty(len(sequence), np.float32) for sequence in sequences]
         long_first = sorted(range(len(sequences)), key=lambda i: -len(sequences[i]))
         for first in range(0, len(sequences), ROWS):
             rows = long_first[first : first + ROWS]
-            lengths = torch.tensor([len(sequences[i]) for i in rows])
-            read = pad_sequence([torch.tensor([END, *sequences[i]]) for i in rows], padding_value=END)
-            memory = self.network.empty_memory(len(rows))
-            for start in range(0, len(read) - 1, STEPS):
-                piece = read[start : start + STEPS + 1]
-                top, memory = self.network(piece[:-1], memory)
-                there = torch.arange(start, start + len(top))[:, None] < lengths
+            lengths = np.array([len(sequences[i]) for i in rows])
+            read = np.full((1 + lengths[0], len(rows)), END)
+            for column, i in zip(read.T, rows, strict=True):
+                column[1 : 1 + len(sequences[i])] = sequences[i]
+            memory, steps = self._network.empty_memory(len(rows)), POSITIONS // len(rows)
+            for start in range(0, len(read) - 1, steps):
+                piece = read[start : start + steps + 1]
+                top, memory = self._network.read(piece[:-1], memory)
+                there = np.arange(start, start + len(top))[:, None] < lengths
                 scores = np.zeros(there.shape, np.float32)
-                scores[there.numpy()] = self._reader.foretold(top[there], piece[1:][there].numpy())
-                for i, column, here in zip(rows, scores.T, there.T.numpy(), strict=True):
+                scores[there] = self._network.foretold(top[there], piece[1:][there])
+                for i, column, here in zip(rows, scores.T, there.T, strict=True):
                     result[i][start : start + len(top)] = column[here]
         return result
 
-    @torch.inference_mode()
     def score_tree(self, tree: PrefixTree, state: LstmState) -> np.ndarray:
         """log P of each node's word after its prefix, `state` before that: float32 [nodes], 0 for node 0.
 
         What `score` says word by word, but many times as fast.
         """
-        return self._reader.log_probs(tree, state)
-
-    @cached_property
-    def _reader(self) -> "_Reader":
-        """Made when first asked for; the network's weights must not change after that."""
-        return _Reader(self.network)
+        return self._network.tree_log_probs(tree, state)
 
 
-def load_lstm(bundle: Bundle) -> WordLstm:
-    """The LSTM of a bundle."""
+def _one(memory: Memory) -> LstmState:
+    """The state in a memory of one."""
+    return tuple(part[:, 0] for part in memory)
+
+
+def load_lstm(bundle: Bundle, vocabulary: Vocabulary) -> LstmModel:
+    """The LSTM of a bundle, which knows the words of its vocabulary."""
     sizes = bundle.config["lstm"]
-    network = WordLstm(LstmConfig(**{**sizes, "cutoffs": tuple(sizes["cutoffs"])}))
-    weights = load_file(bundle.file("lstm.safetensors"))
-    network.load_state_dict(dequantized(weights))
-    return network
+    config = LstmConfig(**{**sizes, "cutoffs": tuple(sizes["cutoffs"])})
+    return LstmModel(config, dequantized(load_file(bundle.file("lstm.safetensors"))), vocabulary)
 
 
-# --- Search and rescoring ---------------------------------------------------------------------------------
-
-BLOCK = 600_000  # logits made at once: few enough to be normalised while still in a core's cache
-
-
-class _Reader:
-    """A WordLstm for prefix trees and single steps, its weights laid out for that.
+class _Network:
+    """Embeddings, recurrent layers, adaptive softmax; the weights laid out for products of rows with them.
 
     Nearly all of the time goes into products with matrices. In a tree none is made twice: what a layer sees of a word
     is computed once for all places where it stands, recurrent products once for all children of a prefix, a softmax
     once for all words that follow a prefix, and no state after a leaf. Only the recurrent products wait for each other.
     """
 
-    def __init__(self, network: WordLstm) -> None:
-        self._network, self._cell_step = network, CELL_STEPS[network.config.cell]
-        self._layers = []
-        for layer in network.layers:
-            weights = dict(layer.named_parameters())
-            of_input, recurrent = (_Product(weights[f"weight_{x}_l0"], weights[f"bias_{x}_l0"]) for x in ("ih", "hh"))
-            self._layers.append((of_input, recurrent))
-        head = network.softmax.head.weight
-        self._head = _Product(head, torch.zeros(len(head)).index_fill(0, torch.tensor(START), -torch.inf))
-        self._tails = [_Product(tail.get_parameter("1.weight")) for tail, _, _ in network._tails()]
+    def __init__(self, config: LstmConfig, weights: Mapping[str, np.ndarray]) -> None:
+        self._config, self._step = config, STEPS[config.cell]
+        self._layers = [Layer(config.cell, weights, f"layers.{k}.{{}}_l0") for k in range(config.layers)]
+        self._head = Product(weights["softmax.head.weight"].T)  # words, and clusters of rare ones
+        # Of each cluster of rare words: what shortens a hidden vector for it [short, hidden], its words, its first id
+        # and the one after its last.
+        self._tails = [
+            (weights[f"softmax.tail.{k}.0.weight"], Product(weights[f"softmax.tail.{k}.1.weight"].T), low, high)
+            for k, (low, high) in enumerate(pairwise(config.bounds))
+        ]
 
-    def log_probs(self, tree: PrefixTree, state: LstmState) -> np.ndarray:
+    def empty_memory(self, batch: int) -> Memory:
+        """The memory before anything was read."""
+        shape = (self._config.layers, batch, self._config.hidden)
+        return tuple(np.zeros(shape, np.float32) for _ in range(2 if self._config.cell == "lstm" else 1))
+
+    def embed(self, words: np.ndarray) -> np.ndarray:
+        """Word ids [N] to embeddings [N, hidden]: the columns of the output layer's matrices.
+
+        A tail's are lengthened by the transpose of the projection that shortens the hidden vector for it.
+        """
+        embedded = np.empty((len(words), self._config.hidden), np.float32)
+        common = np.flatnonzero(words < self._config.bounds[0])
+        embedded[common] = self._head.columns(words[common])
+        for shortening, short, low, high in self._tails:
+            rare = np.flatnonzero((words >= low) & (words < high))
+            if len(rare):
+                embedded[rare] = short.columns(words[rare] - low) @ shortening
+        return embedded
+
+    def read(self, words: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
+        """words [T, B], memory -> top outputs [T, B, hidden], memory."""
+        outputs, after = self.embed(words.ravel()), tuple(map(np.empty_like, memory))
+        for k, layer in enumerate(self._layers):
+            seen = layer.seen(outputs).reshape(*words.shape, -1)
+            outputs = outputs.reshape(*words.shape, -1)  # what was seen gives its place
+            hidden, other = memory[0][k], [part[k].copy() for part in memory[1:]]
+            for now, following in zip(seen, outputs, strict=True):
+                self._step(now, layer.recurrent(hidden), (hidden, *other)[-1], (following, *other))
+                hidden = following
+            for part, last in zip(after, (hidden, *other), strict=True):
+                part[k] = last
+            outputs = outputs.reshape(words.size, -1)
+        return outputs.reshape(*words.shape, -1), after
+
+    def tree_log_probs(self, tree: PrefixTree, state: LstmState) -> np.ndarray:
         """See LstmModel.score_tree."""
         inner = np.unique(tree.parents.clip(min=0))  # the nodes that have children, numbered anew from here on
         parents = np.searchsorted(inner, tree.parents, side="right") - 1
-        top = self._outputs(tree.words[inner], parents[inner], np.searchsorted(inner, tree.starts), state)
+        top = self._tree_outputs(tree.words[inner], parents[inner], np.searchsorted(inner, tree.starts), state)
         return np.append(np.float32(0), self.foretold(top, tree.words[1:], parents[1:]))
 
-    def step(self, words: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
-        """log P of each of N words after its memory, float32 [N], and the memory after it."""
-        log_probs = self.foretold(memory[0][-1], words)
-        inputs, after = self._network.embed(torch.from_numpy(words)), tuple(map(torch.empty_like, memory))
-        for k, (of_input, recurrent) in enumerate(self._layers):
-            own = [part[k] for part in after]
-            self._cell_step(of_input(inputs), recurrent(memory[0][k]), memory[-1][k], own)
-            inputs = own[0]
-        return log_probs, after
-
-    def foretold(self, top: Tensor, words: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-        """log P of words [N] after these rows (rising; None: all) of the top outputs [M, hidden]: float32 [N]."""
-        rows = np.arange(len(words)) if rows is None else rows
-        first, *cutoffs = self._network.softmax.cutoffs
-        cluster = np.searchsorted([first, *cutoffs], words, side="right")
-        result = _log_softmax(self._head, top, rows, np.where(cluster == 0, words, first + cluster - 1))
-        for k, (product, (tail, low, _)) in enumerate(zip(self._tails, self._network._tails(), strict=True), 1):
-            rare = np.flatnonzero(cluster == k)
-            before, short_rows = np.unique(rows[rare], return_inverse=True)
-            shortened = tail.get_submodule("0")(_rows(top, before))
-            result[rare] += _log_softmax(product, shortened, short_rows, words[rare] - low)
-        return result
-
-    def _outputs(self, words: np.ndarray, parents: np.ndarray, starts: np.ndarray, state: LstmState) -> Tensor:
+    def _tree_outputs(self, words: np.ndarray, parents: np.ndarray, starts: np.ndarray, state: LstmState) -> np.ndarray:
         """The top outputs [N, hidden] of nodes; words, parents, starts are a PrefixTree's, `state` is node 0's."""
         distinct = np.unique(words[1:])
-        inputs, rows = self._network.embed(torch.from_numpy(distinct)), np.searchsorted(distinct, words)
+        inputs, rows = self.embed(distinct), np.searchsorted(distinct, words)
         eldest = np.diff(parents, prepend=-2) > 0  # of each parent's children
         family = eldest.cumsum()
-        for k, (of_input, recurrent) in enumerate(self._layers):
-            seen = of_input(inputs)
-            memory = tuple(part.new_empty(len(words), part.shape[1]) for part in state)
+        for k, layer in enumerate(self._layers):
+            seen = layer.seen(inputs)
+            memory = tuple(np.empty((len(words), part.shape[1]), np.float32) for part in state)
             for part, initial in zip(memory, state, strict=True):
                 part[0] = initial[k]
             for start, end in pairwise(np.unique(starts[1:]).tolist()):  # at the last depth all are leaves
                 before, siblings = parents[start:end], family[start:end]
-                products = recurrent(_rows(memory[0], before[eldest[start:end]]))
-                self._cell_step(
-                    _rows(seen, rows[start:end]),
-                    _rows(products, siblings - siblings[0]),
-                    _rows(memory[-1], before),
+                products = layer.recurrent(memory[0][before[eldest[start:end]]])
+                self._step(
+                    seen[rows[start:end]],
+                    products[siblings - siblings[0]],
+                    memory[-1][before],
                     [part[start:end] for part in memory],
                 )
             inputs, rows = memory[0], np.arange(len(words))
         return memory[0]
 
+    def foretold(self, top: np.ndarray, words: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """log P of words [N] after these rows (rising; None: all) of the top outputs [M, hidden]: float32 [N]."""
+        rows = np.arange(len(words)) if rows is None else rows
+        first, *bounds = self._config.bounds
+        cluster = np.searchsorted([first, *bounds], words, side="right")
+        columns = np.where(cluster == 0, words, first + cluster - 1)
+        result = _log_softmax(self._head, top, rows, columns, never=START)
+        for k, (shortening, short, low, _) in enumerate(self._tails, 1):
+            rare = np.flatnonzero(cluster == k)
+            before, short_rows = np.unique(rows[rare], return_inverse=True)
+            result[rare] += _log_softmax(short, top[before] @ shortening.T, short_rows, words[rare] - low)
+        return result
 
-def _rows(values: Tensor, which: np.ndarray) -> Tensor:
-    """values[which], faster for few rows."""
-    return values.index_select(0, torch.from_numpy(which))
-
-
-class _Product:
-    """x [N, inputs] -> x @ weight.T + bias, [N, outputs], by oneDNN where there is one.
-
-    Once it has the weight in its own layout, it takes 0.7 of the time of torch's product, and half of it for ten rows.
-    """
-
-    ROWS = 64  # which the layout is made for; serves any from 2 to 2000
-
-    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        self.outputs, self._bias, self._laid_out = len(weight), bias, torch.backends.mkldnn.is_available()
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), self.ROWS) if self._laid_out else weight
-
-    def __call__(self, x: Tensor) -> Tensor:
-        if not self._laid_out:
-            return nn.functional.linear(x, self._weight, self._bias)
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "none", [], "")
+    def distribution(self, top: np.ndarray) -> np.ndarray:
+        """log P of all words after a top output [hidden]: float64 [vocabulary]."""
+        first = self._config.bounds[0]
+        head = self._head(top[None])[0].astype(np.float64)
+        head[START] = -np.inf  # no weight could say so exactly
+        head -= np.logaddexp.reduce(head)
+        result = np.empty(self._config.vocabulary)
+        result[:first] = head[:first]
+        for k, (shortening, short, low, high) in enumerate(self._tails):
+            tail = short(top[None] @ shortening.T)[0].astype(np.float64)
+            result[low:high] = tail - np.logaddexp.reduce(tail) + head[first + k]
         return result
 
 
-def _log_softmax(product: _Product, inputs: Tensor, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """What the log-softmax of product(inputs) has in rows (rising) and columns: float32 [N]."""
-    block = max(1, BLOCK // product.outputs)
+def _log_softmax(
+    product: Product, inputs: np.ndarray, rows: np.ndarray, columns: np.ndarray, never: int | None = None
+) -> np.ndarray:
+    """What the log-softmax of product(inputs) has in rows (rising) and columns, float32 [N].
+
+    never: the column of what has no probability.
+    """
+    block = max(1, LOGITS // product.outputs)
     result = np.empty(len(rows), np.float32)
     for first in range(0, len(inputs), block):
         here = slice(*np.searchsorted(rows, (first, first + block)))
-        log_probs = product(inputs[first : first + block]).log_softmax(1).numpy()
-        result[here] = log_probs[rows[here] - first, columns[here]]
+        logits = product(inputs[first : first + block])
+        if never is not None:
+            logits[:, never] = -np.inf
+        logits -= logits.max(1, keepdims=True)
+        result[here] = logits[rows[here] - first, columns[here]]
+        result[here] -= np.log(np.exp(logits, out=logits).sum(1))[rows[here] - first]
     return result
-
-
-def _lstm_step(seen: Tensor, products: Tensor, before: Tensor, after: list[Tensor]) -> None:
-    """N cells' step: what is seen of the words, recurrent products, c before; to h and c after, all [N, ...]."""
-    hidden, cells = after
-    gates = seen.add_(products)
-    half = gates.shape[1] // 2
-    input_gate, forget_gate = gates[:, :half].sigmoid_().chunk(2, 1)
-    new, output_gate = gates[:, half:].chunk(2, 1)
-    torch.mul(before, forget_gate, out=cells).addcmul_(input_gate, _tanh(new, new))
-    _tanh(cells, hidden).mul_(output_gate.sigmoid_())
-
-
-def _gru_step(seen: Tensor, products: Tensor, before: Tensor, after: list[Tensor]) -> None:
-    """Likewise, with h before and after."""
-    (reset, update, new), (of_reset, of_update, of_new) = seen.chunk(3, 1), products.chunk(3, 1)
-    new = new + of_new * (reset + of_reset).sigmoid_()
-    torch.lerp(_tanh(new, new), before, (update + of_update).sigmoid_(), out=after[0])
-
-
-def _rnn_step(seen: Tensor, products: Tensor, before: Tensor, after: list[Tensor]) -> None:
-    """Likewise."""
-    _tanh(seen.add_(products), after[0])
-
-
-def _tanh(values: Tensor, out: Tensor) -> Tensor:
-    """By NumPy, which takes a fifth of torch's time for it."""
-    np.tanh(values.numpy(), out=out.numpy())
-    return out
-
-
-CELL_STEPS = {"lstm": _lstm_step, "gru": _gru_step, "rnn": _rnn_step}

@@ -55,7 +55,7 @@ class Models:
 
     @cached_property
     def lstm(self) -> LstmModel | NeuralCache:
-        model = LstmModel(load_lstm(self._bundle), self.vocabulary)
+        model = load_lstm(self._bundle, self.vocabulary)
         return NeuralCache(model, self._cache) if self._cache else model
 
     @cached_property
