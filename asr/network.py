@@ -91,7 +91,8 @@ class AcousticNetwork(nn.Module):
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """features [B, T, 80] of `log_mel`, padded with zeros, lengths [B] -> log-probs [B, T', units], lengths [B]."""
         if not self.config.bidirectional:
-            features = features - running_mean(features)
+            mask = padding_mask(lengths, features.shape[1])[..., None]
+            features = (features - running_mean(features)) * mask
         x, lengths = self.convolutions(features, lengths)
         x = x.transpose(0, 1).contiguous()
         reversal = reversal_of(lengths, x.shape[0])

@@ -22,7 +22,8 @@ from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.decoder.rescore import rescore
 from asr.lexicon import compile_tree
 from lm.kenlm_trie import NgramTables
-from lm.lstm import LstmConfig, LstmModel, WordLstm
+from lm.lstm import LstmConfig, LstmModel
+from lm.network import WordLstm
 from lm.vocabulary import END, START, UNKNOWN, Vocabulary
 
 VOCABULARY = Vocabulary(["A", "B", "C", "D"])
@@ -283,10 +284,10 @@ def test_only_sums_give_posteriors() -> None:
 @pytest.fixture(scope="module")
 def lstm() -> LstmModel:
     torch.manual_seed(0)
-    network = WordLstm(LstmConfig(len(VOCABULARY), hidden=8, cutoffs=(4,), shrink=2))
-    for weight in network.parameters():
-        weight.data *= 3  # so that words differ by more than rounding
-    return LstmModel(network, VOCABULARY)
+    config = LstmConfig(len(VOCABULARY), hidden=8, cutoffs=(4,), shrink=2)
+    # Tripled, so that words differ by more than rounding.
+    weights = {name: 3 * weight.numpy() for name, weight in WordLstm(config).state_dict().items()}
+    return LstmModel(config, weights, VOCABULARY)
 
 
 @settings(max_examples=60, deadline=None)

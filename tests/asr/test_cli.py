@@ -210,6 +210,20 @@ def test_help_loads_no_models() -> None:
 
 
 @pytest.mark.skipif(not (DEFAULT / "config.toml").exists(), reason="asr/default_model holds no models")
+def test_torch_only_trains(recordings: dict[Path, str]) -> None:
+    script = """if True:
+        import sys
+        import asr.cli, lm.cli
+        asr.cli.app(["transcribe", "--hot-word", "Kubernetes", sys.argv[1]], standalone_mode=False)
+        lm.cli.app(["next", "how to recognize", "--model", "mixture"], standalone_mode=False)
+        assert not {"torch", "torchaudio", "lightning"} & sys.modules.keys()
+    """
+    path = next(iter(recordings))
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 11
+
+
+@pytest.mark.skipif(not (DEFAULT / "config.toml").exists(), reason="asr/default_model holds no models")
 def test_the_models_that_ship(recordings: dict[Path, str]) -> None:
     result = CliRunner().invoke(app, ["evaluate", "--data", str(DATA), "--json"])
     assert result.exit_code == 0

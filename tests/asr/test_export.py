@@ -5,8 +5,9 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from asr.acoustic import AcousticConfig, AcousticModel
+from asr.acoustic import AcousticConfig
 from asr.cli import app
+from asr.network import AcousticNetwork
 from asr.recognizer import Recognizer
 from asr.units import PHONES, CharacterUnits
 from lm.bundle import DEFAULT
@@ -16,7 +17,7 @@ from lm.vocabulary import SPECIAL_WORDS, Vocabulary
 def checkpoint(path: Path, units: int) -> Path:
     """As `asr train` writes it, with random weights."""
     torch.manual_seed(1)
-    model = AcousticModel(AcousticConfig(units, hidden=16, layers=1, channels=4))
+    model = AcousticNetwork(AcousticConfig(units, hidden=16, layers=1, channels=4))
     weights = {f"model.{name}": weight for name, weight in model.state_dict().items()}
     torch.save({"sizes": vars(model.config), "state_dict": weights}, path)
     return path

@@ -86,7 +86,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(manifest: Path, tmp_path
     _, expected = read_checkpoint(whole / "last.ckpt")
     _, found = read_checkpoint(parts / "last.ckpt")
     for name, weight in expected.items():
-        torch.testing.assert_close(found[name], weight, atol=1e-6, rtol=0)
+        np.testing.assert_allclose(found[name], weight, atol=1e-6, rtol=0)
 
 
 def test_batches_hold_every_utterance_as_often_as_its_weight_says(manifest: Path, tmp_path: Path) -> None:

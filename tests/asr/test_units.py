@@ -1,14 +1,21 @@
 from itertools import product
 from pathlib import Path
 
-import pytest
+import torch
+from torch.nn.utils.rnn import pad_sequence
 
-from asr.letter_to_sound import LetterToSound, train_letter_to_sound
+from asr.letter_to_sound import LetterToSound
+from asr.letter_to_sound import encode as encode_letters
+from asr.train_letter_to_sound import LetterToSoundNetwork, train_letter_to_sound
 from asr.units import PHONES, CharacterUnits, PhoneUnits, PieceUnits, encode
 
 
+def in_numpy(network: LetterToSoundNetwork) -> LetterToSound:
+    return LetterToSound({name: weight.numpy() for name, weight in network.state_dict().items()}, PHONES)
+
+
 def test_phones_come_from_the_dictionary_or_by_letter_to_sound() -> None:
-    units = PhoneUnits({"READ": ["R EH D", "R IY D"]}, LetterToSound(PHONES))
+    units = PhoneUnits({"READ": ["R EH D", "R IY D"]}, in_numpy(LetterToSoundNetwork(len(PHONES))))
     assert [[units.symbols[unit] for unit in known] for known in units.pronunciations("READ")] == [
         ["R", "EH", "D"],
         ["R", "IY", "D"],
@@ -43,18 +50,21 @@ def test_letter_to_sound_learns_a_regular_spelling(tmp_path: Path) -> None:
     model, wrong = train_letter_to_sound(dictionary, PHONES, epochs=60)
     assert wrong < 0.2
     model.save(tmp_path / "model.safetensors")
-    assert LetterToSound.load(tmp_path / "model.safetensors", PHONES).pronounce_all(["BADGE", "", "FIKA"]) == [
-        model.pronounce("BADGE"),
-        "",
-        model.pronounce("FIKA"),
-    ]
+    loaded = LetterToSound.load(tmp_path / "model.safetensors", PHONES)
+    assert [loaded.pronounce(word) for word in ("BADGE", "FIKA")] == ["B AE D G EH", "F IH K AE"]
 
 
 def test_words_without_letters_are_not_pronounced() -> None:
-    assert LetterToSound(PHONES).pronounce("") == ""
+    assert in_numpy(LetterToSoundNetwork(len(PHONES))).pronounce("") == ""
 
 
-@pytest.mark.parametrize("word", ["A", "SPEECH"])
-def test_pronunciation_does_not_depend_on_the_batch(word: str) -> None:
-    model = LetterToSound(PHONES)
-    assert model.pronounce_all(["RECOGNIZE", word, "I"])[1] == model.pronounce(word)
+def test_letter_to_sound_in_numpy_is_the_network() -> None:
+    torch.manual_seed(1)
+    network = LetterToSoundNetwork(len(PHONES)).eval()
+    model = in_numpy(network)
+    words = ["A", "I'LL", "RECOGNIZE"]
+    letters, lengths = [torch.tensor(encode_letters(word)) for word in words], torch.tensor([1, 4, 9])
+    best = network(pad_sequence(letters, batch_first=True), lengths).argmax(-1)
+    for word, path, length in zip(words, best, lengths, strict=True):
+        units = torch.unique_consecutive(path[: 2 * length]).tolist()
+        assert model.pronounce(word) == " ".join(PHONES[unit - 1] for unit in units if unit)

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 
 from lm.bundle import quantized, write_bundle
-from lm.lstm import LstmConfig, LstmModel, WordLstm
+from lm.lstm import LstmConfig, LstmModel
+from lm.network import WordLstm
 from lm.query import Models, open_models
 from lm.vocabulary import SPECIAL_WORDS, Vocabulary
 
@@ -33,15 +35,20 @@ def network(vocabulary: Vocabulary) -> WordLstm:
 
 
 @pytest.fixture(scope="session")
-def lstm(network: WordLstm, vocabulary: Vocabulary) -> LstmModel:
-    return LstmModel(network, vocabulary)
+def weights(network: WordLstm) -> dict[str, np.ndarray]:
+    return {name: weight.numpy() for name, weight in network.state_dict().items()}
 
 
 @pytest.fixture(scope="session")
-def bundle(network: WordLstm, vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lstm(network: WordLstm, weights: dict[str, np.ndarray], vocabulary: Vocabulary) -> LstmModel:
+    return LstmModel(network.config, weights, vocabulary)
+
+
+@pytest.fixture(scope="session")
+def bundle(weights: dict[str, np.ndarray], vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("made")
     vocabulary.save(made / "vocabulary.txt")
-    save_file(quantized(network.state_dict()), made / "lstm.safetensors")
+    save_file(quantized(weights), made / "lstm.safetensors")
     sizes = {"vocabulary": len(vocabulary), "hidden": 16, "layers": 2, "cutoffs": [8, 20], "shrink": 2}
     files = {path.name: path for path in made.iterdir()} | {"ngram.bin": DATA / "tiny.bin"}
     config = {"lstm": sizes, "mixture": {"ngram_weight": 0.25}}

@@ -21,7 +21,7 @@ def brute_force(lstm: LstmModel, words: list[int], word: int) -> float:
     states = [lstm.initial()]
     for read in words:
         states.append(lstm.score(states[-1:], [read])[1][0])
-    tops = [state[0][-1].numpy() for state in states]
+    tops = [state[0][-1] for state in states]
     recent = range(len(words))[-5:]
     weights = np.exp([0.5 * tops[i] @ tops[-1] for i in recent])
     p_lstm = np.exp(lstm.next_words(states[-1])[word])

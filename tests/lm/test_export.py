@@ -1,10 +1,13 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from lm.export import export, without_last_words
-from lm.lstm import LstmConfig, WordLstm
+from lm.lstm import LstmConfig, LstmModel
+from lm.network import WordLstm
 from lm.query import next_words, open_models
 from lm.vocabulary import Vocabulary
 
@@ -41,15 +44,21 @@ def test_fewer_words(checkpoint: Path, words: Path, vocabulary: Vocabulary, tmp_
 
 def test_the_rarest_words_fall_to_the_other_rare_ones() -> None:
     torch.manual_seed(1)
-    whole = WordLstm(LstmConfig(30, hidden=8, cutoffs=(5, 12), shrink=2)).eval()
-    part = WordLstm(LstmConfig(20, hidden=8, cutoffs=(5, 12), shrink=2)).eval()
-    part.load_state_dict(without_last_words(whole.state_dict(), 10))
-    top = torch.randn(3, 8)
-    expected, found = whole.distributions(top).exp(), part.distributions(top).exp()
-    torch.testing.assert_close(found[:, :12], expected[:, :12])
-    torch.testing.assert_close(found.sum(1), torch.ones(3))
+    config = LstmConfig(30, hidden=8, cutoffs=(5, 12), shrink=2)
+    whole = {name: 3 * weight.numpy() for name, weight in WordLstm(config).state_dict().items()}
+    expected, found = (
+        np.exp(model.next_words(model.read(model.initial(), [3, 7])))
+        for model in (
+            LstmModel(config, whole, Vocabulary(f"W{i}" for i in range(27))),
+            LstmModel(
+                replace(config, vocabulary=20), without_last_words(whole, 10), Vocabulary(f"W{i}" for i in range(17))
+            ),
+        )
+    )
+    assert found[:12] == pytest.approx(expected[:12])
+    assert found.sum() == pytest.approx(1)
     with pytest.raises(ValueError, match="only the last 17"):
-        without_last_words(whole.state_dict(), 18)
+        without_last_words(whole, 18)
 
 
 def test_an_lstm_needs_its_own_vocabulary(checkpoint: Path, tmp_path: Path) -> None:
