@@ -1,6 +1,7 @@
 """Pronunciation lexicons: reading and writing them, and compiling one to the prefix tree that the decoder walks."""
 
 import re
+from array import array
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -71,24 +72,27 @@ class LexiconTree(NamedTuple):
         return units[::-1]
 
 
-def compile_tree(pronunciations: list[tuple[int, list[int]]], unigram: np.ndarray) -> LexiconTree:
+def compile_tree(pronunciations: Iterable[tuple[int, list[int]]], unigram: np.ndarray) -> LexiconTree:
     """Compile (word id, units) pairs; `unigram` holds the log-prob of each word id.
 
     The nodes are numbered level by level, and within a level in the order of their unit sequences.
     """
-    if not pronunciations:
-        raise ValueError("the lexicon holds no words")
-    longest = max(len(units) for _, units in pronunciations)
-    table = np.zeros((len(pronunciations), longest), dtype=np.int32)
-    for row, (word, units) in zip(table, pronunciations, strict=True):
+    ids, sizes, all_units = array("i"), array("i"), array("i")
+    for word, units in pronunciations:
         if not units or min(units) < 1:
             raise ValueError(f"word {word} has no pronunciation, or one that holds the blank: {units}")
-        row[: len(units)] = units
-    words = np.array([word for word, _ in pronunciations], dtype=np.int32)
+        ids.append(word)
+        sizes.append(len(units))
+        all_units.extend(units)
+    if not ids:
+        raise ValueError("the lexicon holds no words")
+    words, lengths = np.array(ids), np.array(sizes)
+    longest = int(lengths.max())
+    table = np.zeros((len(words), longest), dtype=np.uint16)
+    table[np.arange(longest) < lengths[:, None]] = all_units
     # Sorted rows make every node's pronunciations neighbours; equal ones are ordered by word id.
     order = np.lexsort((words, *table.T[::-1]))
-    table, words = table[order], words[order]
-    lengths = (table > 0).sum(1)
+    table, words, lengths = table[order], words[order], lengths[order]
 
     unit, parent = [np.zeros(1, dtype=np.int32)], [np.full(1, -1, dtype=np.int32)]
     at_node = np.zeros(len(table), dtype=np.int32)  # of each row, down to the level reached
@@ -102,12 +106,12 @@ def compile_tree(pronunciations: list[tuple[int, list[int]]], unigram: np.ndarra
         parent.append(at_node[new])
         at_node = np.where(active, nodes - 1 + np.cumsum(new), at_node).astype(np.int32)
         nodes += int(new.sum())
-    units_of, parents = np.concatenate(unit), np.concatenate(parent)
+    units_of, parents = np.concatenate(unit, dtype=np.int32), np.concatenate(parent)
 
     by_node = np.argsort(at_node, kind="stable")
-    ids = np.arange(nodes)
-    first_word = np.searchsorted(at_node[by_node], ids, "left")
-    end_word = np.searchsorted(at_node[by_node], ids, "right")
+    every = np.arange(nodes)
+    first_word = np.searchsorted(at_node[by_node], every, "left")
+    end_word = np.searchsorted(at_node[by_node], every, "right")
     look_ahead = np.full(nodes, -np.inf, dtype=np.float32)
     np.maximum.at(look_ahead, at_node, unigram[words].astype(np.float32))
     for node in range(nodes - 1, 0, -1):
@@ -115,8 +119,8 @@ def compile_tree(pronunciations: list[tuple[int, list[int]]], unigram: np.ndarra
     return LexiconTree(
         unit=units_of,
         parent=parents,
-        first_child=np.searchsorted(parents, ids, "left").astype(np.int32),
-        end_child=np.searchsorted(parents, ids, "right").astype(np.int32),
+        first_child=np.searchsorted(parents, every, "left").astype(np.int32),
+        end_child=np.searchsorted(parents, every, "right").astype(np.int32),
         first_word=first_word.astype(np.int32),
         end_word=end_word.astype(np.int32),
         words=words[by_node],

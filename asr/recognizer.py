@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
-from safetensors.numpy import load_file
 
 from asr import audio
 from asr.acoustic import FRAME_SECONDS, AcousticConfig, AcousticModel
@@ -21,7 +21,7 @@ from asr.letter_to_sound import LetterToSound
 from asr.lexicon import compile_tree, read_lexicon
 from asr.segments import cut_at_silence
 from asr.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
-from lm.bundle import DEFAULT, Bundle, dequantized, open_bundle
+from lm.bundle import DEFAULT, Bundle, Dequantized, open_bundle
 from lm.kenlm_trie import NgramTables, read_trie
 from lm.lstm import LstmModel, LstmState, load_lstm
 from lm.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
@@ -220,16 +220,16 @@ def make_search(
     """The first pass over all words of the vocabulary, as the units spell them, and the hot words outside it."""
     boosts = boosts or {}
     words = [*vocabulary, *(word for word in boosts if word not in vocabulary)]
-    spellings = [
+    spellings = (
         (id, spelling)
         for id, word in enumerate(words)
         if word not in SPECIAL_WORDS
         for spelling in units.pronunciations(word)
-    ]
-    if config.unknown < math.inf:
-        spellings += [(UNKNOWN, [len(units.symbols)] * sounds) for sounds in UNKNOWN_SOUNDS]
+    )
+    of_unknown = UNKNOWN_SOUNDS if config.unknown < math.inf else ()
+    spellings_of_unknown = ((UNKNOWN, [len(units.symbols)] * sounds) for sounds in of_unknown)
     ids = np.append(ngram.ids, np.full(len(words), ngram.ids[UNKNOWN]))[: len(words)]
-    tree = compile_tree(spellings, ngram.log_prob[ids])
+    tree = compile_tree(chain(spellings, spellings_of_unknown), ngram.log_prob[ids])
     return BeamSearch(tree, ngram, vocabulary, config, weights, boosts)
 
 
@@ -246,5 +246,5 @@ def read_units(bundle: Bundle) -> Units:
 
 def read_acoustic(bundle: Bundle) -> AcousticModel:
     """The acoustic model of a bundle."""
-    weights = dequantized(load_file(bundle.file("acoustic.safetensors")))
-    return AcousticModel(AcousticConfig(**bundle.config["acoustic"]), weights)
+    config = AcousticConfig(**bundle.config["acoustic"])
+    return AcousticModel(config, Dequantized(bundle.file("acoustic.safetensors")))

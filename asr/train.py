@@ -1,5 +1,6 @@
 """Trains an acoustic model from a settings file (see recipes/librispeech/ctc.toml)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ import numpy as np
 import torch
 from rapidfuzz.distance import Levenshtein
 from rich.console import Console
-from safetensors.numpy import load_file
 from torch import Tensor, nn
 
 from asr.acoustic import AcousticConfig
@@ -17,7 +17,7 @@ from asr.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
 from asr.crf import UnitTrigram, crf_loss
 from asr.network import AcousticNetwork
 from asr.units import BLANK, Units
-from lm.bundle import dequantized, open_bundle
+from lm.bundle import Dequantized, open_bundle
 from lm.engine import Budget, Training, fit, read_checkpoint, read_settings
 
 CTC_SHARE = 0.1  # of CTC's loss that is added to CTC-CRF's
@@ -110,14 +110,14 @@ class AcousticTraining(Training):
         self._errors.zero_()
 
 
-def read_weights(path: Path) -> dict[str, np.ndarray]:
+def read_weights(path: Path) -> Mapping[str, np.ndarray]:
     """The weights of the acoustic model in a model folder or a checkpoint."""
     if path.is_dir():
-        return dequantized(load_file(open_bundle(path).file("acoustic.safetensors")))
+        return Dequantized(open_bundle(path).file("acoustic.safetensors"))
     return read_checkpoint(path)[1]
 
 
-def take_over(model: AcousticNetwork, weights: dict[str, np.ndarray]) -> None:
+def take_over(model: AcousticNetwork, weights: Mapping[str, np.ndarray]) -> None:
     """Set a model's parameters to given weights wherever name and shape agree. Raises ValueError if nowhere."""
     own = model.state_dict()
     fitting = {

@@ -35,15 +35,20 @@ class PhoneUnits:
     def __init__(self, dictionary: dict[str, list[str]], letter_to_sound: LetterToSound) -> None:
         """dictionary: word -> pronunciations such as "S P IY CH", the most usual first."""
         self.symbols = ["<blank>", *PHONES]
-        self._dictionary = dict(dictionary)
         self._letter_to_sound = letter_to_sound
         self._ids = {symbol: index for index, symbol in enumerate(self.symbols)}
+        # A word's pronunciations, a byte a phone, with blanks between them: a third of the memory of what came in.
+        self._known = {word: self._packed(pronunciations) for word, pronunciations in dictionary.items()}
+
+    def _packed(self, pronunciations: list[str]) -> bytes:
+        units = [bytes([self._ids[phone] for phone in pronunciation.split()]) for pronunciation in pronunciations]
+        return bytes([BLANK]).join(units)
 
     def pronunciations(self, word: str) -> list[list[int]]:
-        known = self._dictionary.get(word)
+        known = self._known.get(word)
         if known is None:
-            known = self._dictionary[word] = [self._letter_to_sound.pronounce(word)]
-        return [[self._ids[phone] for phone in pronunciation.split()] for pronunciation in known]
+            known = self._known[word] = self._packed([self._letter_to_sound.pronounce(word)])
+        return [list(units) for units in known.split(bytes([BLANK]))]
 
 
 class CharacterUnits:

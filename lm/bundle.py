@@ -7,13 +7,14 @@ pickle in a bundle: weights are safetensors, n-grams KenLM binaries, the rest te
 import hashlib
 import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tomli_w
+from safetensors import safe_open
 
 DEFAULT = Path(__file__).resolve().parent.parent / "asr" / "default_model"
 CONFIG = "config.toml"
@@ -88,13 +89,29 @@ def quantized(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return result
 
 
-def dequantized(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The single-precision weights that `quantized` came from, but for rounding."""
-    return {
-        name: weight * weights[name + SCALE][:, None] if name + SCALE in weights else weight.astype(np.float32)
-        for name, weight in weights.items()
-        if not name.endswith(SCALE)
-    }
+class Dequantized(Mapping[str, np.ndarray]):
+    """The single-precision weights in a file that holds `quantized` ones, but for rounding.
+
+    Each is read when it is asked for, so that never all of them are in memory in both forms.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = safe_open(path, "numpy")
+        self._names = self._file.keys()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._names:
+            raise KeyError(name)
+        weight: np.ndarray = self._file.get_tensor(name)
+        if name + SCALE in self._names:
+            return weight * self._file.get_tensor(name + SCALE)[:, None]
+        return weight.astype(np.float32)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._names if not name.endswith(SCALE))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _sha256(path: Path) -> str:

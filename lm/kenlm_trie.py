@@ -15,6 +15,7 @@ from lm.vocabulary import SPECIAL_WORDS, UNKNOWN, Vocabulary
 
 _MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
 _SANITY_BYTES = 88  # the magic bytes and test values
+BLOCK = 1 << 16  # entries read at once, so that little memory is needed beside the result
 _TRIE, _QUANTIZED_TRIE = 2, 3  # of KenLM's ModelType
 
 
@@ -55,8 +56,8 @@ def read_trie(path: Path, vocabulary: Vocabulary) -> NgramTables:
 
     unigrams = np.frombuffer(data, np.dtype("<f4, <f4, <u8"), counts[0] + 1, position)
     position += 16 * (counts[0] + 2)
-    words = [np.arange(counts[0] + 1)]
-    log_probs, backoffs, firsts = [unigrams["f0"]], [unigrams["f1"]], [unigrams["f2"]]
+    words = [np.arange(counts[0] + 1, dtype=np.uint32)]
+    log_probs, backoffs, firsts = [unigrams["f0"]], [unigrams["f1"]], [unigrams["f2"].astype(np.uint32)]
     word_bits = int(counts[0]).bit_length()
     for level in range(2, order + 1):
         longest = level == order
@@ -68,30 +69,31 @@ def read_trie(path: Path, vocabulary: Vocabulary) -> NgramTables:
         words.append(bits.read(0, word_bits))
         if kind == _TRIE:
             sign = np.uint32(0x80000000)  # left out of the file: log-probabilities are never positive
-            log_probs.append((bits.read(word_bits, 31).astype(np.uint32) | sign).view(np.float32))
+            log_probs.append((bits.read(word_bits, 31) | sign).view(np.float32))
             if not longest:
-                backoffs.append(bits.read(word_bits + 31, 32).astype(np.uint32).view(np.float32))
+                backoffs.append(bits.read(word_bits + 31, 32).view(np.float32))
         elif longest:
             log_probs.append(bins[-1][bits.read(word_bits, prob_bits)])
         else:
             backoffs.append(bins[2 * level - 3][bits.read(word_bits, backoff_bits)])
             log_probs.append(bins[2 * level - 4][bits.read(word_bits + backoff_bits, prob_bits)])
-        firsts.append(bits.read(word_bits + weight_bits, next_bits) if not longest else np.zeros(entries))
+        firsts.append(bits.read(word_bits + weight_bits, next_bits) if not longest else np.zeros(entries, np.uint32))
         if longest:
-            backoffs.append(np.zeros(entries))
+            backoffs.append(np.zeros(entries, np.float32))
 
     starts = np.cumsum([len(level) for level in words])  # of each order's extensions in the joined arrays
-    firsts = [first + start for first, start in zip(firsts[:-1], starts[:-1], strict=True)] + firsts[-1:]
+    for first, start in zip(firsts[:-1], starts[:-1], strict=True):
+        first += np.uint32(start)
     strings = data[position:].decode("utf-8").split("\0")[: counts[0]]
     kenlm_ids = {word: index for index, word in enumerate(strings)}
     unknown = kenlm_ids[SPECIAL_WORDS[UNKNOWN]]
     return NgramTables(
         order=order,
         ids=np.array([kenlm_ids.get(word, unknown) for word in vocabulary], dtype=np.int32),
-        word=np.concatenate(words).astype(np.int32),
-        log_prob=(np.concatenate(log_probs) * np.log(10)).astype(np.float32),
-        backoff=(np.concatenate(backoffs) * np.log(10)).astype(np.float32),
-        first=np.concatenate(firsts).astype(np.int32),
+        word=np.concatenate(words, dtype=np.int32, casting="unsafe"),
+        log_prob=np.concatenate(log_probs) * np.float32(np.log(10)),
+        backoff=np.concatenate(backoffs) * np.float32(np.log(10)),
+        first=np.concatenate(firsts, dtype=np.int32, casting="unsafe"),
     )
 
 
@@ -99,13 +101,16 @@ class _BitFields:
     """Entries of `width` bits, one after another, in little-endian order."""
 
     def __init__(self, data: bytes, position: int, entries: int, width: int) -> None:
-        self.width = width
+        self.entries, self.width = entries, width
         # 64 bits at every byte, so that a field can be read wherever it begins.
         self._words = np.ndarray((len(data) - position - 7,), "<u8", data, position, (1,))
-        self._offsets = np.arange(entries, dtype=np.int64) * width
 
     def read(self, offset: int, bits: int) -> np.ndarray:
-        """The field of so many bits (57 at most) at this offset of each entry, int64."""
-        at = self._offsets + offset
-        shifted = self._words[at >> 3] >> (at & 7).astype(np.uint64)
-        return (shifted & np.uint64((1 << bits) - 1)).astype(np.int64)
+        """The field of so many bits (32 at most) at this offset of each entry, uint32."""
+        result = np.empty(self.entries, np.uint32)
+        for first in range(0, self.entries, BLOCK):
+            block = result[first : first + BLOCK]
+            at = np.arange(first, first + len(block)) * self.width + offset
+            shifted = self._words[at >> 3] >> (at & 7).astype(np.uint64)
+            block[:] = shifted & np.uint64((1 << bits) - 1)
+        return result

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from safetensors.numpy import load_file
 
-from lm.bundle import Bundle, dequantized
+from lm.bundle import Bundle, Dequantized
 from lm.cells import STEPS, Layer
 from lm.prefix_tree import PrefixTree
 from lm.product import Product
@@ -140,7 +139,7 @@ def load_lstm(bundle: Bundle, vocabulary: Vocabulary) -> LstmModel:
     """The LSTM of a bundle, which knows the words of its vocabulary."""
     sizes = bundle.config["lstm"]
     config = LstmConfig(**{**sizes, "cutoffs": tuple(sizes["cutoffs"])})
-    return LstmModel(config, dequantized(load_file(bundle.file("lstm.safetensors"))), vocabulary)
+    return LstmModel(config, Dequantized(bundle.file("lstm.safetensors")), vocabulary)
 
 
 class _Network:

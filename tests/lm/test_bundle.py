@@ -2,8 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from lm.bundle import CONFIG, BundleError, dequantized, open_bundle, quantized, write_bundle
+from lm.bundle import CONFIG, BundleError, Dequantized, open_bundle, quantized, write_bundle
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_says_why_a_folder_is_no_bundle(tmp_path: Path, config: bytes | None, pr
     assert "\n" not in str(error.value)
 
 
-def test_quantising_errs_by_half_a_step_at_most() -> None:
+def test_quantising_errs_by_half_a_step_at_most(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     matrix = random.standard_normal((50, 30)) * np.logspace(-3, 2, 50)[:, None]
     weights = {"matrix": matrix.astype(np.float32), "bias": random.standard_normal(30, np.float32)}
@@ -64,7 +65,8 @@ def test_quantising_errs_by_half_a_step_at_most() -> None:
     small = quantized(weights)
     assert small["matrix"].dtype == np.int8
     assert small["bias"].dtype == np.float16
-    back = dequantized(small)
+    save_file(small, tmp_path / "weights.safetensors")
+    back = Dequantized(tmp_path / "weights.safetensors")
     assert back.keys() == weights.keys()
     assert {weight.dtype for weight in back.values()} == {np.dtype(np.float32)}
     half_a_step = np.abs(weights["matrix"]).max(1, keepdims=True) / 127 / 2
