@@ -635,14 +635,14 @@ def one_line_errors() -> Iterator[None]:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
     except ModuleNotFoundError as error:
-        print(f"error: {error}; training needs more: pip install 'nicebeach[train]'", file=sys.stderr)
+        print(f"error: {error}; training and corpora need more: pip install 'nicebeach[train]'", file=sys.stderr)
         raise typer.Exit(1) from error
 
 
 @contextmanager
 def open_lines(path: Path) -> Iterator[TextIO]:
     """A text file, or stdin for `-`, to be read line by line. Errors: ValueError if that isn't UTF-8 text."""
-    from lm.text import open_text
+    from lm.files import open_text
 
     try:
         with io.TextIOWrapper(sys.stdin.buffer, "utf-8") if str(path) == "-" else open_text(path) as file:

@@ -15,11 +15,11 @@ from pathlib import Path
 import kenlm
 import numpy as np
 
+from lm.files import open_text
 from lm.interpolate import interpolate_ngrams
 from lm.mixture import em_weights
 from lm.progress import progress_bar
 from lm.prune import prune_ngram
-from lm.text import open_text
 from lm.vocabulary import END, SPECIAL_WORDS, START, Vocabulary
 
 OUTSIDE = "<outside>"  # stands for words outside the vocabulary while lmplz, which reserves <unk>, estimates

@@ -28,6 +28,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TextIO
 
+from lm.files import open_text
 from lm.overlap import ngrams
 from lm.progress import progress_bar
 from lm.spoken import DIGIT, roman_numeral, spell_out
@@ -199,12 +200,6 @@ class TextReport:
     duplicates: list[str] = field(default_factory=list)
     near_heldout: list[str] = field(default_factory=list)  # left out: they share sentences with held-out books
     empty: list[str] = field(default_factory=list)
-
-
-def open_text(path: Path, mode: str = "rt") -> TextIO:
-    """A text file, compressed if its name ends in .gz or .xz, as UTF-8."""
-    opener = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
-    return opener(path, mode, encoding="utf-8")  # type: ignore[operator, no-any-return]
 
 
 def _plain_name(path: Path) -> str:

@@ -16,9 +16,9 @@ from rich.progress import Progress
 from torch import Tensor
 
 from lm.engine import Budget, Training, fit, read_settings
+from lm.files import open_text
 from lm.lstm import LstmConfig
 from lm.network import Memory, WordLstm
-from lm.text import open_text
 from lm.vocabulary import END, Vocabulary
 
 

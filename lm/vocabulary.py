@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from lm.text import open_text
+from lm.files import open_text
 
 UNKNOWN, START, END = 0, 1, 2
 SPECIAL_WORDS = ("<unk>", "<s>", "</s>")

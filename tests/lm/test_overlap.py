@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from lm.cli import app
+from lm.files import open_text
 from lm.overlap import Overlap, find_overlaps, ngrams
-from lm.text import normalize, open_text, prepare_text
+from lm.text import normalize, prepare_text
 
 HELDOUT = "A fox, a hen and a goose went over the hill."
 WORDS = normalize(HELDOUT)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm.text import MAX_WORDS, WORD, _normalize_books, normalize, open_text, prepare_text, sentences
+from lm.files import open_text
+from lm.text import MAX_WORDS, WORD, _normalize_books, normalize, prepare_text, sentences
 
 READINGS = """
 Mr. and Mrs. Bell met Dr Watson. | MISTER AND MISSUS BELL MET DOCTOR WATSON

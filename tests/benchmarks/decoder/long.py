@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch and numpy
+os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy
 
 import numpy as np
 from corpus import on_one_core, search_like, with_emissions

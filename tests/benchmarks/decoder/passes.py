@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch and numpy
+os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy
 
 import numpy as np
 from corpus import by_sentence, on_one_core, search_like, with_emissions
@@ -100,7 +100,7 @@ def main() -> None:
         column.justify = "right"
     alone: np.ndarray | None = None
     for name, decode in passes.items():
-        decode(corpus.emissions[0], True)  # the first call lays out weights
+        decode(corpus.emissions[0], True)  # the first call warms up
         started = time.process_time()
         work = zip(corpus.emissions, begins, strict=True)
         nbests = [decode(*one) for one in track(list(work), name, console=Console(stderr=True))]

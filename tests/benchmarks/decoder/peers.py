@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch and numpy; the decoders inherit it
+os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy; the decoders inherit it
 
 import kenlm
 import numpy as np

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch
+os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy
 
 import numpy as np
 from corpus import by_sentence, on_one_core, search_like, with_emissions
@@ -64,7 +64,7 @@ def main() -> None:
     columns = []
     for size in SIZES:
         search = search_like(recognizer.search, {"nbest": size})
-        rescore(search.decode(emissions[0]), model, recognizer.weights)  # the first call lays out weights
+        rescore(search.decode(emissions[0]), model, recognizer.weights)  # the first call warms up
         times, found, difference = np.zeros(4), 0, 0.0
         for log_probs in track(emissions, f"{size} best", console=Console(stderr=True)):
             nbest = search.decode(log_probs)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch and numpy
+os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy
 
 import numpy as np
 from corpus import on_one_core

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch
+os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy
 
 import numpy as np
 
