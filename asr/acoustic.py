@@ -75,7 +75,7 @@ class AcousticModel:
     def _convolved(self, features: np.ndarray) -> np.ndarray:
         """[T, 80] -> [T', channels * 20], a block of frames at a time."""
         first, second = self._convolutions
-        # 64 output frames need 129 of the first layer, those 259 features: one before, two after at either.
+        # Output frames t need frames 2 t - 1 to 2 t + 1 of the first layer, those features 4 t - 3 to 4 t + 3.
         frames = output_length(len(features))
         padded = np.zeros((4 * frames + 3, features.shape[1], 1), np.float32)
         padded[3 : 3 + len(features), :, 0] = features
@@ -83,7 +83,7 @@ class AcousticModel:
         result = np.empty((frames, first.channels * features.shape[1] // SUBSAMPLING), np.float32)
         for start in range(0, frames, BLOCK):
             end = min(start + BLOCK, frames)
-            x = first(padded[4 * start : 4 * end + 3])  # frames 2 * start - 1 to 2 * end
+            x = first(padded[4 * start : 4 * end + 3])  # its frames from 2 * start - 1 on
             # The second layer must see zeros outside the recording.
             x[: max(0, 1 - 2 * start)] = 0
             x[max(0, between - (2 * start - 1)) :] = 0
