@@ -19,7 +19,7 @@ from lm.text import normalize
 
 RECIPE = Path(__file__).parents[2] / "recipes/librispeech"
 HASHES = {Path(name).name: hash_ for hash_, name in map(str.split, (RECIPE / "manifest-hashes.txt").open())}
-TRAININGS = ("ctc.toml", "further.toml", "crf.toml", "crf-further.toml")
+TRAININGS = ("ctc.toml", "further.toml", "crf.toml", "crf-further.toml", "crf-last.toml")
 HELDOUT = ("librispeech-dev", "commonvoice-dev")
 CORPORA = {
     "librispeech-train": "LibriSpeech/train-mini",
