@@ -67,17 +67,19 @@ class Noise(nn.Module):
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """features [B, T, 80], lengths [B] -> the same shape, each bin's mean removed again."""
         batch, frames, _ = features.shape
+        device = features.device
         mask = padding_mask(lengths, frames)[..., None]
         speech = features.exp() * mask
-        colour = nn.functional.interpolate(torch.randn(batch, 1, 6), MELS, mode="linear")
+        colour = nn.functional.interpolate(torch.randn(batch, 1, 6, device=device), MELS, mode="linear")
         steady = (colour + 0.5 * torch.randn_like(features)).exp()
-        babble = torch.rand(batch, 1, 1) < 0.5
+        babble = torch.rand(batch, 1, 1, device=device) < 0.5
         noise = torch.where(babble, speech.roll(1, 0), steady) * mask
-        decibels = torch.empty(batch, 1, 1).uniform_(self.quietest, self.loudest)
+        decibels = torch.empty(batch, 1, 1, device=device).uniform_(self.quietest, self.loudest)
         gain = 10 ** (decibels / 10) * speech.sum((1, 2), True) / noise.sum((1, 2), True).clamp(min=1e-3)
         noisy = (speech + gain * noise).clamp(min=1e-6).log() * mask
         noisy = (noisy - noisy.sum(1, True) / lengths[:, None, None].clamp(min=1)) * mask
-        return torch.where(torch.rand(batch, 1, 1) < self.share, noisy, features)
+        chosen = torch.rand(batch, 1, 1, device=device) < self.share
+        return torch.where(chosen, noisy, features)
 
 
 class Masks(nn.Module):

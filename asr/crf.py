@@ -47,7 +47,9 @@ class UnitTrigram(nn.Module):
 
     def log_sum(self, log_probs: Tensor, lengths: Tensor) -> Tensor:
         """log-probs [B, T, units] -> log of the sum over all paths of P(path's units) times P(path), [B]."""
-        total: Tensor = _LogSum.apply(log_probs, lengths, self.table)
+        # Training in bfloat16 would take its eight bits for the products here too.
+        with torch.autocast(log_probs.device.type, enabled=False):
+            total: Tensor = _LogSum.apply(log_probs, lengths, self.table)
         return total
 
 

@@ -36,7 +36,7 @@ class AcousticTrainConfig(Budget):
     """Settings of a training; the TOML file has the same names."""
 
     corpora: list[Corpus]
-    dev: str  # manifest; the model with the fewest unit errors on it is kept
+    dev: str  # manifest; the model with the fewest unit errors on it is kept, of CTC-CRF that with the lowest loss
     model: dict[str, Any] = field(default_factory=dict)  # of AcousticConfig, but for `units`
     batch_seconds: float = 400.0
     criterion: str = "ctc"  # or "crf", for a model that CTC has trained

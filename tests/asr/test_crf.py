@@ -51,6 +51,13 @@ def test_the_sum_is_that_over_all_paths(trigram: UnitTrigram) -> None:
     torch.testing.assert_close(trigram.log_sum(log_probs, lengths), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_the_sum_is_in_single_precision_where_the_model_is_not(trigram: UnitTrigram) -> None:
+    log_probs, lengths = emissions(3), torch.tensor([FRAMES, 2, 4])
+    with torch.autocast("cpu", torch.bfloat16):
+        found = trigram.log_sum(log_probs, lengths)
+    torch.testing.assert_close(found, trigram.log_sum(log_probs, lengths), rtol=0, atol=0)
+
+
 def test_the_gradient_is_that_of_the_sum_over_all_paths(trigram: UnitTrigram) -> None:
     log_probs = emissions(2).requires_grad_()
     lengths = torch.tensor([4, 3])

@@ -60,13 +60,16 @@ def test_the_whole_recipe_runs_by_one_command(tmp_path: Path) -> None:
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     command = ["make", "-f", RECIPE / "Makefile", *(f"{name}={value}" for name, value in variables.items())]
-    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+
+    done = run()
     assert done.returncode == 0, done.stderr
     assert "these are not the manifests" in done.stderr
     results = (tmp_path / "exp/results.txt").read_text()
     assert results.count("oracle: WER") == 2
-    again = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True)
-    assert "is up to date" in again.stdout
+    assert "is up to date" in run().stdout
 
 
 def make_corpora(speech: Path) -> None:
