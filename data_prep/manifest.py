@@ -1,6 +1,7 @@
 """What all corpus layouts share: from items (id, audio, text) to a lhotse manifest, every drop counted."""
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -154,6 +155,43 @@ def write(cuts: CutSet, path: Path) -> None:
         unfinished = Path(folder) / path.name
         cuts.to_file(unfinished)
         os.replace(unfinished, path)
+
+
+def open_cuts(path: Path) -> CutSet:
+    """The cuts of a manifest, or of a folder of shards as ``write_shards`` makes them: ``cut.load_audio`` reads both.
+
+    Those of shards are read as they are gone through, audio and all: keep none, and go through them in order.
+
+    Raises:
+        FileNotFoundError: there is no such path.
+        ValueError: it is neither.
+    """
+    if path.is_dir():
+        if not any(path.glob("cuts.*.jsonl.gz")):
+            raise ValueError(f"{path}: no shards (cuts.000000.jsonl.gz, ...) in it, data-prep shards writes them")
+        return CutSet.from_shar(in_dir=path)
+    check_manifest_name(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such manifest, data-prep manifest writes one")
+    return CutSet.from_file(path)
+
+
+def write_shards(cuts: CutSet, folder: Path, shard_size: int, jobs: int = 1) -> None:
+    """Writes lhotse Shar shards of ``shard_size`` utterances, whole or not at all: cuts, and their audio as FLAC.
+
+    FLAC keeps 16 bits a sample, so that what had more is rounded. ``jobs`` processes write a shard each.
+
+    Raises:
+        FileExistsError: there is something at ``folder``.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder}: exists, delete it to have its shards written again")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        unfinished = Path(temporary) / folder.name
+        unfinished.mkdir()
+        cuts.to_shar(unfinished, {"recording": "flac"}, shard_size, num_jobs=jobs, verbose=sys.stderr.isatty())
+        unfinished.rename(folder)
 
 
 def read_manifest(path: Path, max_seconds: float = MAX_SECONDS) -> Prepared:
