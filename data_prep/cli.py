@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data_prep import MAX_SECONDS, Kind
+from lm.cli import one_line_errors
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -295,18 +295,6 @@ def report_drops(prepared: "Prepared") -> None:
     for reason, ids in prepared.dropped.items():
         examples = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
         print(f"dropped {len(ids)}: {reason} ({examples})", file=sys.stderr)
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """What a user can cause is told in one line, without a traceback."""
-    try:
-        yield
-    except BrokenPipeError:  # the reader has seen enough, as `head` does; Typer ends quietly
-        raise
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(1) from error
 
 
 if __name__ == "__main__":

@@ -220,7 +220,7 @@ def _pool(url: str) -> urllib3.PoolManager:
 def _reason(error: HTTPError) -> str:
     """In few words: urllib3's errors name the objects that raised them, and hold the error that it was."""
     cause = (error.reason if isinstance(error, MaxRetryError) else None) or error
-    if isinstance(cause.args[-1], Exception):
+    if cause.args and isinstance(cause.args[-1], Exception):
         cause = cause.args[-1]
     return "connection cut" if isinstance(cause, IncompleteRead) else str(cause).rpartition(": ")[2]
 

@@ -1,6 +1,7 @@
 """What all corpus layouts share: from items (id, audio, text) to a lhotse manifest, every drop counted."""
 
 import os
+import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import soundfile
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
-from lhotse.audio import AudioSource
+from lhotse.audio import AudioLoadingError, AudioSource, DurationMismatchError
 from lhotse.cut import Cut
 from rich.console import Console
 from rich.progress import track
@@ -183,15 +184,21 @@ def write_shards(cuts: CutSet, folder: Path, shard_size: int, jobs: int = 1) -> 
 
     Raises:
         FileExistsError: there is something at ``folder``.
+        ValueError: audio can't be read.
     """
     if folder.exists():
         raise FileExistsError(f"{folder}: exists, delete it to have its shards written again")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        unfinished = Path(temporary) / folder.name
-        unfinished.mkdir()
+    unfinished = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a killed run
+    unfinished.mkdir(parents=True)
+    try:
         cuts.to_shar(unfinished, {"recording": "flac"}, shard_size, num_jobs=jobs, verbose=sys.stderr.isatty())
         unfinished.rename(folder)
+    except (AudioLoadingError, DurationMismatchError) as error:
+        problem = str(error).splitlines()[0].removesuffix(" Details:")
+        raise ValueError(f"{problem} Copy it again, or delete it and write the manifest again") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def read_manifest(path: Path, max_seconds: float = MAX_SECONDS) -> Prepared:
