@@ -12,9 +12,11 @@ import sys
 import time
 import tomllib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -53,9 +55,8 @@ class Archive:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a corpus is made of, by name."""
+    """Where a corpus is, and what it is made of, by name."""
 
-    title: str
     mirrors: Sequence[str]
     archives: Mapping[str, Archive]
 
@@ -85,7 +86,7 @@ def read_corpus(name: str) -> Corpus:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
         archives = {key: Archive(**value) for key, value in table["archives"].items()}
-        return Corpus(table["title"], table["mirrors"], archives)
+        return Corpus(table["mirrors"], archives)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         example = CORPORA / "librispeech.toml"
         raise ValueError(f"{path}: not a description of a corpus ({error}), {example} is one") from error
@@ -164,6 +165,8 @@ def _complete(archive: Archive, part: Path, urls: deque[str], pauses: Sequence[f
             print(f"{url}: {problem} at {_size(part):,} bytes; going on from {urls[0]}", file=sys.stderr)
             if fruitless % len(urls) == 0:
                 time.sleep(pauses[max(0, rounds - 1)])
+        except OSError as error:  # the disk's: urllib3 has errors of its own for the net's
+            raise OSError(error.errno, error.strerror, str(part)) from error
     progress.remove_task(bar)
 
 
@@ -231,7 +234,7 @@ def _checksum(path: Path, archive: Archive, progress: Progress) -> str | None:
         return None
     algorithm = archive.checksum.partition(":")[0]
     digest = hashlib.new(algorithm, usedforsecurity=False)
-    with progress.open(path, "rb", description=f"verifying {archive.file}") as file:
+    with open_with_bar(path, f"verifying {archive.file}", progress) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return f"{algorithm}:{digest.hexdigest()}"
@@ -259,3 +262,14 @@ def byte_progress() -> Progress:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
+
+
+@contextmanager
+def open_with_bar(path: Path, description: str, progress: Progress) -> Iterator[BinaryIO]:
+    """A file to read bytes from, with a bar until it is closed."""
+    bar = progress.add_task(description, total=path.stat().st_size)
+    try:
+        with progress.open(path, "rb", task_id=bar) as file:
+            yield file
+    finally:
+        progress.remove_task(bar)

@@ -54,7 +54,7 @@ def prepare(items: Iterable[Item], max_seconds: float = MAX_SECONDS) -> Prepared
     """
     ordered = sorted(items, key=lambda item: (item.id, str(item.audio)))
     console = Console(stderr=True)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool:  # the time is the disk's and libsndfile's, which let other threads run
         looked_at = pool.map(lambda item: _cut_or_reason(item, max_seconds), ordered)
         quiet = not console.is_terminal
         results = list(track(looked_at, "Reading headers", len(ordered), console=console, disable=quiet))

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from rich.progress import Progress
 
-from data_prep.download import byte_progress, check_space, download, read_corpus
+from data_prep.download import byte_progress, check_space, download, open_with_bar, read_corpus
 
 BLOCK = 4096  # bytes: what a file takes up on the disk is a multiple of it
 
@@ -64,6 +64,8 @@ def unpack(archive: Path, folder: Path) -> int | None:
                 for member in members:
                     tar.extract(member, unfinished, filter="data")
             _move(unfinished, folder)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(error.filename or folder)) from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     written = note.with_name(f"{note.name}.part")
@@ -86,7 +88,7 @@ def _members(
     """The members of an archive, one after another, each harmless, and the archive that they are extracted from."""
     try:
         with (
-            progress.open(archive, "rb", description=f"{action} {archive.name}") as raw,
+            open_with_bar(archive, f"{action} {archive.name}", progress) as raw,
             _decompressed(archive, raw) as data,
             tarfile.open(fileobj=data, mode="r|") as tar,
         ):

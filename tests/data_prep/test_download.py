@@ -53,7 +53,7 @@ class Library:
             f'{name} = {{ path = "{archive.path}", size = {archive.size}, checksum = "{archive.checksum}" }}'
             for name, archive in self.archives.items()
         ]
-        path.write_text("\n".join(['title = "In small"', f'mirrors = ["{mirror}"]', "[archives]", *rows]))
+        path.write_text("\n".join([f'mirrors = ["{mirror}"]', "[archives]", *rows]))
         return path
 
 
@@ -153,11 +153,11 @@ def answer(handler: BaseHTTPRequestHandler, mirror: Mirror) -> None:
     end = start + mirror.cuts.pop(0) if mirror.cuts else len(data)
     for first in range(start, end, 1 << 14):
         block = data[first : min(first + (1 << 14), end)]
+        mirror.sent += len(block)  # before: the other side may be done with it at once
         try:
             handler.wfile.write(block)
         except OSError:  # the other side is gone
             return
-        mirror.sent += len(block)
         time.sleep(mirror.pause)
 
 
@@ -327,6 +327,12 @@ def test_full_disk_is_noticed_before_anything_is_fetched(
     assert not mirror.asked
     (tmp_path / "dev-clean.tar.gz.part").write_bytes(b"?")  # so that one byte less is needed
     download(one, tmp_path, [mirror.url], NO_PAUSES)
+
+
+def test_disk_that_fills_up_is_named(one: dict[str, Archive], start_mirror: StartMirror, tmp_path: Path) -> None:
+    (tmp_path / "dev-clean.tar.gz.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: .*dev-clean\.tar\.gz\.part'"):
+        download(one, tmp_path, [start_mirror().url], NO_PAUSES)
 
 
 def test_killed_download_goes_on(
