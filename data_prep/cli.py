@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
     from data_prep.manifest import Prepared
 
-app = typer.Typer(help="Speech corpora to lhotse manifests.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Speech corpora: fetched, unpacked, as lhotse manifests and shards.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 CORPUS_HELP = "A corpus folder, a Common Voice .tsv or a manifest."
 
