@@ -48,8 +48,10 @@ def load(source: Path | BinaryIO) -> np.ndarray:
 
 def load_cut(cut: "Cut") -> np.ndarray:
     """The waveform float32 [N] at 16 kHz of a cut's own part of its recording. Raises AudioError, naming the cut."""
+    audio = cut.recording.sources[0]
     try:
-        waveform = load(Path(cut.recording.sources[0].source))
+        # Cuts from shards bring their file along.
+        waveform = load(io.BytesIO(audio.source) if audio.type == "memory" else Path(audio.source))
     except AudioError as error:
         raise AudioError(f"{cut.id}: {error}") from None
     first = round(cut.start * SAMPLE_RATE)

@@ -277,13 +277,18 @@ def train(
         asr train recipes/librispeech/ctc.toml --letter-to-sound exp/letter_to_sound.safetensors --output exp/am
 
         asr train settings.toml --units characters --start-from asr/default_model --output exp/characters
+
+        torchrun --nproc-per-node 8 -m asr.cli train settings.toml --units characters --output exp/characters
     """
     with one_line_errors():
         made = make_units(units, letter_to_sound, pieces)
         from asr.train import read_config
         from asr.train import train as run
+        from lm.engine import processes
 
-        print(run(read_config(settings), made, output, start_from))
+        best = run(read_config(settings), made, output, start_from)
+        if processes()[0] == 0:
+            print(best)
 
 
 @app.command()

@@ -18,14 +18,14 @@ from asr.crf import UnitTrigram, crf_loss
 from asr.network import AcousticNetwork
 from asr.units import BLANK, Units
 from lm.bundle import Dequantized, open_bundle
-from lm.engine import Budget, Training, fit, read_checkpoint, read_settings
+from lm.engine import Budget, Training, fit, processes, read_checkpoint, read_settings
 
 CTC_SHARE = 0.1  # of CTC's loss that is added to CTC-CRF's
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A manifest to train on, and how often an epoch hears each of its utterances."""
+    """A manifest or a folder of shards to train on, and how often an epoch hears each of its utterances."""
 
     manifest: str
     weight: float = 1.0
@@ -36,9 +36,9 @@ class AcousticTrainConfig(Budget):
     """Settings of a training; the TOML file has the same names."""
 
     corpora: list[Corpus]
-    dev: str  # manifest; the model with the fewest unit errors on it is kept, of CTC-CRF that with the lowest loss
+    dev: str  # likewise; the model with the fewest unit errors on it is kept, of CTC-CRF that with the lowest loss
     model: dict[str, Any] = field(default_factory=dict)  # of AcousticConfig, but for `units`
-    batch_seconds: float = 400.0
+    batch_seconds: float = 400.0  # of padded speech in a batch; a step has one a process, or `accumulate` of them
     criterion: str = "ctc"  # or "crf", for a model that CTC has trained
     slowest: float = 0.88  # speed perturbation
     fastest: float = 1.12
@@ -73,17 +73,17 @@ class AcousticTraining(Training):
         self.speed = SpeedPerturbation(config.slowest, config.fastest)
         self.noise = Noise(config.noise_share, config.quietest_noise, config.loudest_noise)
         self.masks = Masks(config.mask_bands, config.mask_band_bins, config.mask_stretches, config.mask_stretch_frames)
-        self._errors = torch.zeros(2)
+        self._dev = torch.zeros(3)  # loss, errors, units
 
     def loss(self, batch: Batch) -> Tensor:
         features, lengths = self.speed(batch.features, batch.lengths)
         if self.noise.share:
             features = self.noise(features, lengths)
         log_probs, lengths = self.model(self.masks(features), lengths)
-        return self._criterion(log_probs, lengths, batch)
+        return self._criterion(log_probs, lengths, batch).sum() / batch.label_lengths.sum() * batch.share
 
     def _criterion(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
-        """The loss a unit, of log-probs [B, T', units]."""
+        """The loss of each utterance, [B], from log-probs [B, T', units]."""
         loss = nn.functional.ctc_loss(
             log_probs.transpose(0, 1), batch.labels, lengths, batch.label_lengths, BLANK, reduction="none"
         )
@@ -92,22 +92,26 @@ class AcousticTraining(Training):
             loss = CTC_SHARE * loss + crf_loss(
                 loss, log_probs, lengths, batch.labels, batch.label_lengths, self.trigram
             )
-        return loss.sum() / batch.label_lengths.sum()
+        return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        if not batch.share:
+            return
         log_probs, lengths = self.model(batch.features, batch.lengths)
-        self.log("dev/loss", self._criterion(log_probs, lengths, batch), batch_size=len(lengths))
+        self._dev[0] += self._criterion(log_probs, lengths, batch).sum().item()
         for path, length, labels in zip(
             log_probs.argmax(-1), lengths, batch.labels.split(batch.label_lengths.tolist()), strict=True
         ):
             units = torch.unique_consecutive(path[:length])
             errors = Levenshtein.distance(units[units != BLANK].tolist(), labels.tolist())
-            self._errors += torch.tensor([errors, len(labels)])
+            self._dev[1:] += torch.tensor([errors, len(labels)])
 
     def on_validation_epoch_end(self) -> None:
-        """Unit error rate of the best path, in per cent."""
-        self.log("dev/unit_error_rate", 100 * self._errors[0] / self._errors[1].clamp(min=1), prog_bar=True)
-        self._errors.zero_()
+        """The loss a unit, and the unit error rate of the best path in per cent."""
+        loss, errors, units = self.trainer.strategy.reduce(self._dev.to(self.device), reduce_op="sum")
+        self.log("dev/loss", loss / units)
+        self.log("dev/unit_error_rate", 100 * errors / units, prog_bar=True)
+        self._dev.zero_()
 
 
 def read_weights(path: Path) -> Mapping[str, np.ndarray]:
@@ -133,24 +137,30 @@ def take_over(model: AcousticNetwork, weights: Mapping[str, np.ndarray]) -> None
 def train(config: AcousticTrainConfig, units: Units, output: Path, start_from: Path | None = None) -> Path:
     """Train until the budget is spent; resume if `output` holds a checkpoint. Returns the best checkpoint's path.
 
+    N processes of torchrun take the same steps as one process with N times the `batch_seconds`, as far as arithmetic
+    goes; so does `accumulate = N`. But each batch draws its own dropout and augmentation. Features are kept beside
+    `output`, in a folder that all processes must see.
+
     start_from: a checkpoint or model folder whose acoustic weights to begin with, instead of random ones; layers of
     another shape, such as the output layer over other units, begin at random.
     """
     cache = output.parent / "features"
     console = Console(stderr=True)
+    rank, ranks = processes()
 
     def utterances(corpora: list[Corpus], fastest: float) -> LabelledUtterances:
         stores = [FeatureStore(Path(corpus.manifest), cache) for corpus in corpora]
         data = LabelledUtterances(stores, [corpus.weight for corpus in corpora], units, fastest)
         dropped = ", ".join(f"{count} {reason}" for reason, count in data.dropped.items())
-        console.print(f"{len(data.items)} utterances; left out: {dropped}")
+        if rank == 0:
+            console.print(f"{len(data.items)} utterances; left out: {dropped}")
         if not data.items:
             raise ValueError(f"nothing to train on in {', '.join(corpus.manifest for corpus in corpora)}")
         return data
 
     heard = utterances(config.corpora, config.fastest)
-    training = BatchLoader(heard, config.batch_seconds, config.seed)
-    dev = BatchLoader(utterances([Corpus(config.dev)], 1.0), config.batch_seconds, None)
+    training = BatchLoader(heard, config.batch_seconds, config.seed, config.accumulate, rank, ranks)
+    dev = BatchLoader(utterances([Corpus(config.dev)], 1.0), config.batch_seconds, None, 1, rank, ranks)
     trigram = None
     if config.criterion == "crf":
         trigram = UnitTrigram((labels for _, _, labels, _ in heard.items), len(units.symbols))

@@ -586,13 +586,17 @@ def train(
     Examples:
 
         lm train recipes/librispeech/lstm.toml --output exp/lstm
+
+        torchrun --nproc-per-node 8 -m lm.cli train recipes/librispeech/lstm.toml --output exp/lstm
     """
     with one_line_errors():
+        from lm.engine import processes
         from lm.train import read_config
         from lm.train import train as run
 
         best = run(read_config(settings), output)
-    print(best)
+        if processes()[0] == 0:
+            print(best)
 
 
 @app.command()

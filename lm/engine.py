@@ -2,25 +2,30 @@
 
 Everything random is a function of the seed and the step, so that a run killed at any moment and resumed from its last
 checkpoint takes the same steps as one that was never stopped.
+
+Started by torchrun, its processes, one a device, share every step: see `processes` and `fit`.
 """
 
 import logging
 import math
+import os
 import sys
 import time
 import tomllib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.environments import TorchElasticEnvironment
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
 CHECKPOINT_SECONDS = 120.0  # a kill loses no more than this
@@ -32,10 +37,12 @@ class Budget:
     """Settings of any training; the TOML file has the same names."""
 
     max_minutes: float | None = None  # of training, over all runs; the learning rate falls to zero with it
-    max_steps: int | None = None  # or a number of steps; whichever ends first
+    max_steps: int | None = None  # or a number of steps, or of times through the data; whichever ends first
+    max_epochs: float | None = None
     validate_every: int = 200  # steps
     learning_rate: float = 2e-3  # the highest; it rises over `warmup_steps`, then falls by a cosine
     warmup_steps: int = 200
+    accumulate: int = 1  # batches whose gradients make a step, each as large as one alone would be
     optimizer: str = "adamw"  # or "adam", "sgd"
     momentum: float = 0.9  # of sgd
     weight_decay: float = 1e-2
@@ -44,8 +51,10 @@ class Budget:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.max_minutes is None and self.max_steps is None:
-            raise ValueError("the settings say neither max_minutes nor max_steps: when shall the training end?")
+        if self.max_minutes is None and self.max_steps is None and self.max_epochs is None:
+            raise ValueError("the settings say neither max_minutes nor max_steps nor max_epochs: when shall it end?")
+        if self.accumulate < 1:
+            raise ValueError(f"accumulate = {self.accumulate}: a step needs 1 batch at least")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"no optimizer {self.optimizer!r}; there are {', '.join(OPTIMIZERS)}")
 
@@ -78,6 +87,40 @@ def _read_toml(path: Path) -> dict[str, Any]:
     return {**_read_toml(path.parent / base), **settings} if base else settings
 
 
+def processes() -> tuple[int, int]:
+    """The rank of this process, from 0, and how many there are: (0, 1) unless torchrun started several."""
+    environment = TorchElasticEnvironment()
+    return (environment.global_rank(), environment.world_size()) if environment.detect() else (0, 1)
+
+
+def make_once(file: Path, make: Callable[[], None]) -> None:
+    """Have rank 0 make a file that is not there yet; the other processes wait for it, however long it takes."""
+    if processes()[0] == 0 and not file.exists():
+        make()
+    while not file.exists():  # if rank 0 fails, torchrun ends all
+        time.sleep(0.2)
+
+
+class Loader(Protocol):
+    """Batches for one process, in an order that its state fixes; an epoch is a whole number of steps."""
+
+    @property
+    def epochs(self) -> float:
+        """How often it has gone through the data, parts included."""
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches from the present state to the end of the epoch."""
+
+    def state_dict(self) -> dict[str, int]:
+        """The same on all ranks."""
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from there."""
+
+
 class Training(lightning.LightningModule):
     """A module with a budget. Subclasses define `loss(batch)`, `validation_step`, and self.model."""
 
@@ -87,17 +130,23 @@ class Training(lightning.LightningModule):
         super().__init__()
         self.budget = budget
         self.seconds = 0.0  # spent in training steps, earlier runs included
+        self._losses: list[Tensor] = []  # of the batches of the step so far
         self._non_finite = 0  # losses in a row
 
     def loss(self, batch: Any) -> Tensor:
-        """The loss of one batch, per label."""
+        """The loss of one batch, per label.
+
+        A step's gradient and loss are the mean over its batches, of all processes and as many as `accumulate` says.
+        """
         raise AssertionError("a subclass says what the loss is")
 
     def progress(self) -> float:
         """The share of the budget that is spent, 0..1."""
         steps = self.global_step / self.budget.max_steps if self.budget.max_steps else 0.0
         minutes = self.seconds / 60 / self.budget.max_minutes if self.budget.max_minutes else 0.0
-        return min(1.0, max(steps, minutes))
+        loader: Any = self.trainer.train_dataloader
+        epochs = loader.epochs / self.budget.max_epochs if self.budget.max_epochs else 0.0
+        return min(1.0, max(steps, minutes, epochs))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         budget = self.budget
@@ -108,29 +157,38 @@ class Training(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         self._started = time.monotonic()
-        torch.manual_seed(self.budget.seed * 1_000_003 + self.global_step)
+        part = self.global_rank * self.budget.accumulate + batch_idx % self.budget.accumulate
+        torch.manual_seed(self.budget.seed * 1_000_003 + self.global_step + part * 1_000_000_007)
         warmup = min(1.0, (self.global_step + 1) / self.budget.warmup_steps)
         cosine = 0.5 + 0.5 * math.cos(math.pi * self.progress())
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.budget.learning_rate * warmup * max(cosine, 0.01)
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         loss = self.loss(batch)
-        if not torch.isfinite(loss):
-            self._non_finite += 1
-            self.log("train/non_finite", float(self._non_finite))
-            if self._non_finite == 10:
-                raise ValueError("10 losses in a row are not finite: lower learning_rate, or look at the data")
-            return None
-        self._non_finite = 0
-        self.log("train/loss", loss, prog_bar=True)
+        self._losses.append(loss.detach())
         return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        loss = self.trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean")
+        self._losses.clear()
+        if torch.isfinite(loss):
+            self._non_finite = 0
+            self.log("train/loss", loss, prog_bar=True)
+            return
+        self._non_finite += 1
+        self.log("train/non_finite", float(self._non_finite))
+        if self._non_finite == 10:
+            raise ValueError("10 losses in a row are not finite: lower learning_rate, or look at the data")
+        optimizer.zero_grad()  # so that this step, on all ranks, changes nothing
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         # A paused process (SIGSTOP, a sleeping laptop) doesn't spend its budget.
-        self.seconds += min(time.monotonic() - self._started, 30.0)
+        seconds = torch.tensor(min(time.monotonic() - self._started, 30.0), device=self.device)
+        # One time for all ranks, so that their learning rates agree, and the step that is their last.
+        self.seconds += float(self.trainer.strategy.reduce(seconds, reduce_op="max"))
         self.log("train/progress", self.progress(), prog_bar=True)
-        if self.progress() >= 1:
+        if step_ends(self.trainer, batch_idx) and self.progress() >= 1:
             self.trainer.should_stop = True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -141,17 +199,37 @@ class Training(lightning.LightningModule):
         self.seconds = checkpoint["seconds"]
 
 
+def step_ends(trainer: lightning.Trainer, batch_idx: int) -> bool:
+    """Whether a batch was the last of its step."""
+    return (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Written between steps only: a checkpoint has no place for gradients that are still being added up."""
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if step_ends(trainer, batch_idx):
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+
 class PlainLog(Callback):
     """One line on stderr for every validation, where there is no terminal for a progress bar."""
 
     def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         figures = {name: f"{float(value):.4g}" for name, value in trainer.callback_metrics.items()}
         line = "  ".join(f"{name} {value}" for name, value in figures.items())
         print(f"{time.strftime('%H:%M:%S')}  step {trainer.global_step}  {line}", file=sys.stderr, flush=True)
 
 
-def fit(module: Training, training: Iterable[Any], dev: Iterable[Any], output: Path, monitor: str) -> Path:
+def fit(module: Training, training: Loader, dev: Loader, output: Path, monitor: str) -> Path:
     """Train until the budget is spent; resume if `output` holds last.ckpt.
+
+    On the processes of torchrun, each with one device (DistributedDataParallel): `training` and `dev` yield the share
+    of this process, as many batches in each. All of them must see `output`.
 
     Writes last.ckpt every two minutes and at the end, best.ckpt (lowest `monitor`), and TensorBoard logs. Returns
     best.ckpt's path.
@@ -159,16 +237,23 @@ def fit(module: Training, training: Iterable[Any], dev: Iterable[Any], output: P
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     best = ModelCheckpoint(output, "best", monitor=monitor, save_on_train_epoch_end=False, enable_version_counter=False)
-    last = ModelCheckpoint(
+    last = LastCheckpoint(
         output, "last", train_time_interval=timedelta(seconds=CHECKPOINT_SECONDS), enable_version_counter=False
     )
+    _, ranks = processes()
+    devices = int(os.environ["LOCAL_WORLD_SIZE"]) if ranks > 1 else 1
+    # An adaptive softmax has parameters that a batch without rare words doesn't use.
+    strategy = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if ranks > 1 else "auto"
     trainer = lightning.Trainer(
         accelerator="auto",
-        devices=1,
+        devices=devices,
+        num_nodes=ranks // devices,
+        strategy=strategy,
         precision=module.budget.precision,  # type: ignore[arg-type]
         max_epochs=-1,
         max_steps=module.budget.max_steps or -1,
-        val_check_interval=module.budget.validate_every,
+        accumulate_grad_batches=module.budget.accumulate,
+        val_check_interval=module.budget.validate_every * module.budget.accumulate,
         check_val_every_n_epoch=None,
         gradient_clip_val=module.budget.gradient_norm,
         callbacks=[best, last, RichProgressBar(leave=True) if sys.stderr.isatty() else PlainLog()],

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from lm.engine import Budget, Training, fit, read_settings
+from lm.engine import Budget, Training, fit, make_once, processes, read_settings
 from lm.files import open_text
 from lm.lstm import LstmConfig
 from lm.network import Memory, WordLstm
@@ -24,14 +24,17 @@ from lm.vocabulary import END, Vocabulary
 
 @dataclass(frozen=True, kw_only=True)
 class LstmTrainConfig(Budget):
-    """Settings of a training; the TOML file has the same names."""
+    """Settings of a training; the TOML file has the same names.
+
+    With `accumulate` a step has as many batches in a row; so it sees more of each sequence, not more sequences.
+    """
 
     text: str  # one normalised sentence a line
     dev: str  # likewise; the model of the lowest perplexity on it is kept
     vocabulary: str
     model: dict[str, Any] = field(default_factory=dict)  # of LstmConfig, but for `vocabulary`
-    rows: int = 64  # sequences side by side
-    words: int = 32  # of each sequence a step; states are carried over, gradients aren't
+    rows: int = 64  # sequences side by side, on each process
+    words: int = 32  # of each sequence a batch; states are carried over, gradients aren't
 
 
 def read_config(path: Path) -> LstmTrainConfig:
@@ -45,7 +48,8 @@ def token_ids(text: Path, vocabulary: Vocabulary, cache: Path) -> np.ndarray:
         raise FileNotFoundError(f"{text}: no such text; make it with 'lm prepare-text'")
     stamp = f"{text.resolve()} {text.stat().st_size} {text.stat().st_mtime_ns}\n" + "\n".join(vocabulary)
     path = cache / f"{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.i32"
-    if not path.exists():
+
+    def make() -> None:
         cache.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")
         console = Console(stderr=True)
@@ -60,40 +64,49 @@ def token_ids(text: Path, vocabulary: Vocabulary, cache: Path) -> np.ndarray:
                 file.write(np.array(ids, dtype=np.int32).tobytes())
                 bar.advance(task, len(line))
         unfinished.rename(path)
+
+    make_once(path, make)
     return np.memmap(path, dtype=np.int32, mode="r")
 
 
 class SequenceLoader:
-    """Steps [words + 1, rows] through a text cut into `rows` equal pieces; the last word is only a target.
+    """Batches [words + 1, rows] through a text cut into `ranks * rows` equal pieces; the last word is only a target.
 
-    Yields (ids, beginning): beginning is true at the first step of a pass, where no state is carried over.
-    `state_dict` lets Lightning resume in the middle.
+    Yields (ids, beginning): beginning is true at the first batch of a pass, where no state is carried over.
+    `state_dict` lets Lightning resume in the middle. A pass is a whole number of steps, of `accumulate` batches each.
     """
 
-    def __init__(self, ids: np.ndarray, rows: int, words: int) -> None:
-        steps = (len(ids) - 1) // (rows * words)
+    def __init__(
+        self, ids: np.ndarray, rows: int, words: int, accumulate: int = 1, rank: int = 0, ranks: int = 1
+    ) -> None:
+        steps = (len(ids) - 1) // (ranks * rows * words * accumulate)
         if steps < 1:
-            raise ValueError(f"the text has {len(ids)} words, fewer than one step of {rows} x {words}")
-        self._ids, self._rows, self._words, self._steps = ids, rows, words, steps
-        self._done = 0
+            step = f"{ranks * rows} x {accumulate * words}"
+            raise ValueError(f"the text has {len(ids)} words, fewer than one step of {step}")
+        self._ids, self._words, self._batches = ids, words, steps * accumulate
+        self._starts = np.arange(rank * rows, (rank + 1) * rows) * self._batches * words
+        self._epoch, self._done = 0, 0
+
+    @property
+    def epochs(self) -> float:
+        return self._epoch + self._done / self._batches
 
     def __len__(self) -> int:
-        return self._steps
+        return self._batches
 
     def __iter__(self) -> Iterator[tuple[Tensor, bool]]:
-        if self._done == self._steps:  # noticed only now: Lightning never asks for a step past the last
-            self._done = 0
-        starts = np.arange(self._rows) * self._steps * self._words
-        while self._done < self._steps:
-            positions = starts + self._done * self._words + np.arange(self._words + 1)[:, None]
+        if self._done == self._batches:  # noticed only now: Lightning never asks for a batch past the last
+            self._epoch, self._done = self._epoch + 1, 0
+        while self._done < self._batches:
+            positions = self._starts + self._done * self._words + np.arange(self._words + 1)[:, None]
             self._done += 1
             yield torch.from_numpy(self._ids[positions].astype(np.int64)), self._done == 1
 
     def state_dict(self) -> dict[str, int]:
-        return {"done": self._done}
+        return {"epoch": self._epoch, "done": self._done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        self._done = state["done"]
+        self._epoch, self._done = state["epoch"], state["done"]
 
 
 class LstmTraining(Training):
@@ -120,7 +133,7 @@ class LstmTraining(Training):
 
     def on_train_batch_end(self, outputs: Any, batch: tuple[Tensor, bool], batch_idx: int) -> None:
         super().on_train_batch_end(outputs, batch, batch_idx)
-        self._words += batch[0][1:].numel()
+        self._words += batch[0][1:].numel() * self.trainer.world_size
         self.log("train/words_per_second", self._words / (self.seconds - self._seconds))
 
     def validation_step(self, batch: tuple[Tensor, bool], batch_idx: int) -> None:
@@ -133,12 +146,14 @@ class LstmTraining(Training):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["carried"] = self._carried
+        carried: Any = self.all_gather(self._carried.get("train", ()))
+        # Rank 0 writes for all: each [ranks, layers, rows, hidden].
+        checkpoint["carried"] = tuple(part.view(-1, *part.shape[-3:]) for part in carried)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         self._seconds = self.seconds
-        self._carried = checkpoint["carried"]
+        self._carried["train"] = tuple(ranks[self.global_rank] for ranks in checkpoint["carried"])
 
 
 def keep_memory() -> None:
@@ -156,10 +171,16 @@ def keep_memory() -> None:
 
 
 def train(config: LstmTrainConfig, output: Path) -> Path:
-    """Train until the budget is spent; resume if `output` holds a checkpoint. Returns the best checkpoint's path."""
+    """Train until the budget is spent; resume if `output` holds a checkpoint. Returns the best checkpoint's path.
+
+    N processes of torchrun take the same steps as one process with N times the `rows`, as far as arithmetic goes; but
+    each draws its own dropout. Word ids are kept beside `output`, in a folder that all processes must see.
+    """
     vocabulary = Vocabulary.load(Path(config.vocabulary))
     cache = output.parent / "tokens"
-    training = SequenceLoader(token_ids(Path(config.text), vocabulary, cache), config.rows, config.words)
+    ids = token_ids(Path(config.text), vocabulary, cache)
+    training = SequenceLoader(ids, config.rows, config.words, config.accumulate, *processes())
+    # It is short: every process reads all of it.
     dev = SequenceLoader(token_ids(Path(config.dev), vocabulary, cache), 16, config.words)
     torch.manual_seed(config.seed)
     keep_memory()
