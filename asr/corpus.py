@@ -58,9 +58,7 @@ class FeatureStore:
     def __init__(self, manifest: Path, cache: Path) -> None:
         if not manifest.exists():
             raise FileNotFoundError(f"{manifest}: no such manifest; make it with 'data-prep manifest'")
-        lists = sorted(manifest.glob("cuts.*")) if manifest.is_dir() else [manifest]
-        if not lists:
-            raise FileNotFoundError(f"{manifest}: no shards in it (cuts.*.jsonl.gz)")
+        lists = sorted(manifest.glob("cuts.*.jsonl.gz")) if manifest.is_dir() else [manifest]
         name = hashlib.sha256(inspect.getsource(features).encode())
         for file in lists:
             name.update(file.read_bytes())
@@ -75,11 +73,14 @@ class FeatureStore:
         self._data = np.memmap(self._data_file, dtype=np.float16, mode="r", shape=(total, MELS))
 
     def _compute(self, manifest: Path, lists: Sequence[Path]) -> None:
+        cuts = open_cuts(manifest)
         self._data_file.parent.mkdir(parents=True, exist_ok=True)
-        count = sum(1 for file in lists for _ in open_text(file))  # a cut a line; shards are too large to be read twice
+        count = sum(
+            1 for file in lists for _ in open_text(file)
+        )  # a line a cut: those of shards are slow to go through
         frames, texts = [], []
         with self._data_file.open("wb") as file:
-            utterances = _on_all_cores(_log_mel_and_text, open_cuts(manifest), count)
+            utterances = _on_all_cores(_log_mel_and_text, cuts, count)
             for log_mel, text in progress_bar(utterances, f"features of {manifest.name}", count):
                 file.write(log_mel.tobytes())
                 frames.append(len(log_mel))
@@ -103,7 +104,7 @@ def _log_mel_and_text(cut: "Cut") -> tuple[np.ndarray, str]:
 
 def _on_all_cores(function: Callable[[Any], Any], items: Iterable[Any], count: int) -> Iterator[Any]:
     """As map; with a process for each core if there are enough items, of which few are in memory at a time."""
-    processes = min(len(os.sched_getaffinity(0)), count // ITEMS_A_PROCESS)
+    processes = min(os.cpu_count() or 1, count // ITEMS_A_PROCESS)
     if processes < 2:
         yield from map(function, items)
         return

@@ -155,6 +155,10 @@ class Training(lightning.LightningModule):
             settings["momentum"] = budget.momentum
         return OPTIMIZERS[budget.optimizer](self.model.parameters(), **settings)
 
+    def on_train_start(self) -> None:
+        if self.progress() >= 1:  # of a training that is resumed though it had come to its end
+            self.trainer.should_stop = True
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         self._started = time.monotonic()
         part = self.global_rank * self.budget.accumulate + batch_idx % self.budget.accumulate
@@ -251,7 +255,8 @@ def fit(module: Training, training: Loader, dev: Loader, output: Path, monitor: 
         strategy=strategy,
         precision=module.budget.precision,  # type: ignore[arg-type]
         max_epochs=-1,
-        max_steps=module.budget.max_steps or -1,
+        # Without a number Lightning wouldn't give `training` its state back between two epochs.
+        max_steps=module.budget.max_steps or sys.maxsize,
         accumulate_grad_batches=module.budget.accumulate,
         val_check_interval=module.budget.validate_every * module.budget.accumulate,
         check_val_every_n_epoch=None,
@@ -266,8 +271,8 @@ def fit(module: Training, training: Loader, dev: Loader, output: Path, monitor: 
     resume = output / "last.ckpt"
     # Lightning's own checkpoints hold more than weights; only one's own are ever read here.
     trainer.fit(module, training, dev, ckpt_path=resume if resume.exists() else None, weights_only=False)
+    trainer.save_checkpoint(resume)  # before validation, for which Lightning lets go of the training data's state
     trainer.validate(module, dev, verbose=False)
-    trainer.save_checkpoint(resume)
     final = float(trainer.callback_metrics[monitor])
     if best.best_model_score is None or final <= float(best.best_model_score):
         trainer.save_checkpoint(output / "best.ckpt")

@@ -1,5 +1,6 @@
 """Training on a few made-up utterances: tones that stand for letters."""
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -8,11 +9,11 @@ import pytest
 import soundfile
 import torch
 
-from asr.corpus import BatchLoader, FeatureStore, LabelledUtterances
-from asr.train import AcousticTrainConfig, Corpus, read_config, train
+from asr.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
+from asr.train import AcousticTrainConfig, AcousticTraining, Corpus, read_config, train
 from asr.units import CharacterUnits
 from data_prep.manifest import Item, prepare, write
-from lm.engine import read_checkpoint
+from lm.engine import Training, read_checkpoint
 
 TONES = {"A": 500, "B": 1000, "C": 2000}  # Hz
 TEXTS = ["AB", "BA", "CAB", "ABC", "BCA", "AC", "CB", "BAC"]
@@ -61,32 +62,64 @@ def test_it_learns_and_counts_what_it_leaves_out(
     assert "output.weight" in weights
 
 
-def test_a_resumed_training_equals_an_uninterrupted_one(manifest: Path, tmp_path: Path) -> None:
+def losses(settings: AcousticTrainConfig, output: Path) -> list[float]:
+    """Train; the loss of each step that was taken."""
+    found: list[float] = []
+
+    def log(self: Training, name: str, value: float, **options: object) -> None:
+        if name == "train/loss":
+            found.append(float(value))
+        original(self, name, value, **options)
+
+    original = Training.log
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "log", log)
+        train(settings, CharacterUnits(), output)
+    return found
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_training_killed_in_an_epoch_goes_on_as_if_uninterrupted(
+    manifest: Path, tmp_path: Path, accumulate: int
+) -> None:
+    settings = replace(config(manifest, 10), batch_seconds=2, accumulate=accumulate)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(config(manifest, 10), CharacterUnits(), whole)
-    killed = config(manifest, 10)
+    expected = losses(settings, whole)
 
     class Killed(Exception):
         pass
 
-    def kill_at_step_6(self: BatchLoader) -> object:
-        for step, batch in enumerate(original(self)):
-            if self._seed is not None and self._epoch * len(self) + step == 6:
-                raise Killed
-            yield batch
+    def kill(self: AcousticTraining, batch: Batch) -> torch.Tensor:
+        nonlocal heard
+        heard += 1
+        if heard == 8 * accumulate:  # in the 8th step, at its last batch
+            raise Killed
+        return original(self, batch)
 
-    original = BatchLoader.__iter__
+    heard = 0
+    original = AcousticTraining.loss
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BatchLoader, "__iter__", kill_at_step_6)
+        patch.setattr(AcousticTraining, "loss", kill)
         patch.setattr("lm.engine.CHECKPOINT_SECONDS", 0.0)
         with pytest.raises(Killed):
-            train(killed, CharacterUnits(), parts)
-    assert torch.load(parts / "last.ckpt", weights_only=True)["global_step"] > 3
-    train(killed, CharacterUnits(), parts)
-    _, expected = read_checkpoint(whole / "last.ckpt")
+            train(settings, CharacterUnits(), parts)
+    checkpoint = torch.load(parts / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 7
+    assert checkpoint["loops"]["fit_loop"]["state_dict"]["combined_loader"][0]["done"] > 0  # not between two epochs
+    np.testing.assert_allclose(losses(settings, parts), expected[7:], rtol=0, atol=1e-5)
+    _, weights = read_checkpoint(whole / "last.ckpt")
     _, found = read_checkpoint(parts / "last.ckpt")
-    for name, weight in expected.items():
+    for name, weight in weights.items():
         np.testing.assert_allclose(found[name], weight, atol=1e-6, rtol=0)
+
+
+def test_accumulated_batches_make_the_step_of_a_large_one(manifest: Path, tmp_path: Path) -> None:
+    # Each batch would draw its own dropout and augmentation.
+    plain = replace(config(manifest, 10), slowest=1.0, fastest=1.0, mask_bands=0)
+    plain.model["dropout"] = 0.0
+    expected = losses(replace(plain, batch_seconds=4), tmp_path / "one")
+    found = losses(replace(plain, batch_seconds=2, accumulate=2), tmp_path / "two")
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 def test_batches_hold_every_utterance_as_often_as_its_weight_says(manifest: Path, tmp_path: Path) -> None:

@@ -76,10 +76,13 @@ def test_what_is_not_there_is_told(config: LstmTrainConfig, tmp_path: Path, chan
 
 
 # After the first step, before and after a validation, at the end of an epoch, and in the next one.
-@pytest.mark.parametrize("killed_at", [1, 4, 5, 8, 10, 11])
+@pytest.mark.parametrize(
+    ("killed_at", "accumulate"), [(1, 1), (4, 1), (5, 1), (8, 1), (10, 1), (11, 1), (5, 2), (8, 2), (9, 2)]
+)
 def test_a_resumed_training_equals_an_uninterrupted_one(
-    config: LstmTrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+    config: LstmTrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int, accumulate: int
 ) -> None:
+    config = replace(config, max_steps=12 // accumulate, validate_every=4 // accumulate, accumulate=accumulate)
     train(config, tmp_path / "whole")
 
     class Killed(Exception):
@@ -99,11 +102,34 @@ def test_a_resumed_training_equals_an_uninterrupted_one(
     with pytest.raises(Killed):
         train(config, tmp_path / "parts")
     train(config, tmp_path / "parts")
-    assert steps == [*range(killed_at), -1, *range(killed_at, 12)]
+    # The last step before was finished if its number is a multiple of accumulate's.
+    batches = [batch // accumulate for batch in range(12)]
+    resumed_at = killed_at - killed_at % accumulate
+    assert steps == [*batches[:killed_at], -1, *batches[resumed_at:]]
     _, expected = read_checkpoint(tmp_path / "whole/last.ckpt")
     _, found = read_checkpoint(tmp_path / "parts/last.ckpt")
     for name, weight in expected.items():
         np.testing.assert_allclose(found[name], weight, rtol=0, atol=1e-6)
+
+
+def test_a_training_ends_after_its_epochs_and_goes_on_if_it_is_given_more(
+    config: LstmTrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loss(self: LstmTraining, batch: tuple[torch.Tensor, bool]) -> torch.Tensor:
+        steps.append(self.global_step)
+        rates.append(self.trainer.optimizers[0].param_groups[0]["lr"])
+        return original(self, batch)
+
+    steps: list[int] = []
+    rates: list[float] = []
+    original = LstmTraining.loss
+    monkeypatch.setattr(LstmTraining, "loss", loss)
+    config = replace(config, max_steps=None, max_epochs=2)  # of five steps
+    for epochs in (2, 2, 3):  # the second time there is nothing left to do
+        train(replace(config, max_epochs=epochs), tmp_path / "run")
+    assert steps == list(range(15))
+    assert rates[9] == pytest.approx(0.01 * config.learning_rate)
+    assert rates[3] > rates[6] > rates[9]
 
 
 def test_a_learning_rate_too_high_is_told(
@@ -137,7 +163,8 @@ def test_says_what_is_wrong_with_settings(tmp_path: Path) -> None:
     for settings, problem in (
         (files + "hidden = 3\nmax_steps = 1", "no such setting: hidden"),
         ('text = "a"\nmax_steps = 1', "settings are missing: dev, vocabulary"),
-        (files, "neither max_minutes nor max_steps"),
+        (files, "neither max_minutes nor max_steps nor max_epochs"),
+        (files + "max_steps = 1\naccumulate = 0", "accumulate = 0: a step needs 1 batch at least"),
         ("text = ", "not a TOML file"),
     ):
         path.write_text(settings)
