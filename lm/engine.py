@@ -125,6 +125,7 @@ class Training(lightning.LightningModule):
     """A module with a budget. Subclasses define `loss(batch)`, `validation_step`, and self.model."""
 
     model: Any  # a torch module with its sizes in `config`, a dataclass
+    every_parameter = True  # is used in every batch
 
     def __init__(self, budget: Budget) -> None:
         super().__init__()
@@ -246,13 +247,12 @@ def fit(module: Training, training: Loader, dev: Loader, output: Path, monitor: 
     )
     _, ranks = processes()
     devices = int(os.environ["LOCAL_WORLD_SIZE"]) if ranks > 1 else 1
-    # An adaptive softmax has parameters that a batch without rare words doesn't use.
-    strategy = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if ranks > 1 else "auto"
+    shared = DDPStrategy(find_unused_parameters=not module.every_parameter, broadcast_buffers=False)
     trainer = lightning.Trainer(
         accelerator="auto",
         devices=devices,
         num_nodes=ranks // devices,
-        strategy=strategy,
+        strategy=shared if ranks > 1 else "auto",
         precision=module.budget.precision,  # type: ignore[arg-type]
         max_epochs=-1,
         # Without a number Lightning wouldn't give `training` its state back between two epochs.

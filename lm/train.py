@@ -112,6 +112,8 @@ class SequenceLoader:
 class LstmTraining(Training):
     """Truncated back-propagation through time, the states carried over from step to step."""
 
+    every_parameter = False  # an adaptive softmax has some for rare words alone
+
     def __init__(self, config: LstmTrainConfig, vocabulary: int) -> None:
         super().__init__(config)
         self.model = WordLstm(LstmConfig(vocabulary=vocabulary, **config.model))
