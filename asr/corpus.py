@@ -75,9 +75,8 @@ class FeatureStore:
     def _compute(self, manifest: Path, lists: Sequence[Path]) -> None:
         cuts = open_cuts(manifest)
         self._data_file.parent.mkdir(parents=True, exist_ok=True)
-        count = sum(
-            1 for file in lists for _ in open_text(file)
-        )  # a line a cut: those of shards are slow to go through
+        # Each line is a cut; to count those of shards otherwise would be to read their audio.
+        count = sum(1 for file in lists for _ in open_text(file))
         frames, texts = [], []
         with self._data_file.open("wb") as file:
             utterances = _on_all_cores(_log_mel_and_text, cuts, count)

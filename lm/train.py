@@ -124,7 +124,10 @@ class LstmTraining(Training):
 
     def _loss(self, batch: tuple[Tensor, bool], which: str) -> Tensor:
         ids, beginning = batch
-        memory = self.model.empty_memory(ids.shape[1]) if beginning else self._carried[which]
+        if beginning:
+            memory = self.model.empty_memory(ids.shape[1])
+        else:  # of a checkpoint it is in the processor's memory
+            memory = tuple(part.to(ids.device) for part in self._carried[which])
         output, memory = self.model(ids[:-1], memory)
         self._carried[which] = tuple(part.detach() for part in memory)
         loss: Tensor = self.model.softmax(output.flatten(0, 1), ids[1:].flatten()).loss

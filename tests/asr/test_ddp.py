@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import Typer
 
 from asr.cli import app as asr
 from asr.train import AcousticTraining
@@ -67,37 +68,43 @@ class Killed(Exception):
     """As if by SIGKILL: nothing is written any more."""
 
 
+def loss_curve(app: Typer, arguments: list[str], module: type[Training], killed_at: int | None) -> list[float]:
+    """Run a command that trains, and once more if it is killed; the losses of all steps."""
+
+    def log(self: Training, name: str, value: Any, **options: Any) -> None:
+        if name == "train/loss":
+            losses[self.global_step] = float(value)
+        original_log(self, name, value, **options)
+
+    def loss(self: Training, batch: Any) -> Any:
+        if self.global_step in kills:
+            kills.clear()
+            raise Killed
+        return original_loss(self, batch)
+
+    losses: dict[int, float] = {}
+    kills = [killed_at]
+    original_log, original_loss = Training.log, module.loss
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "log", log)
+        patch.setattr(module, "loss", loss)
+        patch.setattr("lm.engine.CHECKPOINT_SECONDS", 0.0)
+        if killed_at:
+            with pytest.raises(Killed):
+                app(arguments, standalone_mode=False)
+        app(arguments, standalone_mode=False)
+    return [losses[step] for step in range(STEPS)]
+
+
 def loss_curves(folder: Path, run: str, killed_at: int | None = None) -> dict[str, list[float]]:
-    """Train both models with the settings in a folder, resuming if they are killed; the losses of all steps."""
-    curves: dict[str, list[float]] = {}
-    options = {"acoustic": ["--units", "characters"], "language": []}
-    for name, app, module in ("acoustic", asr, AcousticTraining), ("language", lm, LstmTraining):
-        losses: dict[int, float] = {}
-        kills = [killed_at]
-
-        def log(self: Training, name: str, value: Any, losses: dict[int, float] = losses, **more: Any) -> None:
-            if name == "train/loss":
-                losses[self.global_step] = float(value)
-            original_log(self, name, value, **more)
-
-        def loss(self: Training, batch: Any, kills: list[int | None] = kills, module: Any = module) -> Any:
-            if self.global_step in kills:
-                kills.clear()
-                raise Killed
-            return original_loss(self, batch)
-
-        original_log, original_loss = Training.log, module.loss
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Training, "log", log)
-            patch.setattr(module, "loss", loss)
-            patch.setattr("lm.engine.CHECKPOINT_SECONDS", 0.0)
-            arguments = ["train", f"{folder}/{run}/{name}.toml", "--output", f"{folder}/{run}/{name}", *options[name]]
-            if killed_at:
-                with pytest.raises(Killed):
-                    app(arguments, standalone_mode=False)
-            app(arguments, standalone_mode=False)
-        curves[name] = [losses[step] for step in range(STEPS)]
-    return curves
+    """Train an acoustic and a language model with the settings of a run."""
+    settings = folder / run
+    acoustic = ["train", f"{settings}/acoustic.toml", "--output", f"{settings}/acoustic", "--units", "characters"]
+    language = ["train", f"{settings}/language.toml", "--output", f"{settings}/language"]
+    return {
+        "acoustic": loss_curve(asr, acoustic, AcousticTraining, killed_at),
+        "language": loss_curve(lm, language, LstmTraining, killed_at),
+    }
 
 
 def test_two_processes_killed_and_resumed_take_the_steps_of_one(recordings: dict[Path, str], tmp_path: Path) -> None:
