@@ -265,7 +265,7 @@ def train(
     letter_to_sound: Annotated[
         Path | None, typer.Option(help="What train-letter-to-sound wrote; phones need it.")
     ] = None,
-    pieces: Annotated[Path | None, typer.Option(help="A SentencePiece model; pieces need it.")] = None,
+    pieces: Annotated[Path | None, typer.Option(help="What train-pieces wrote; pieces need it.")] = None,
     start_from: Annotated[
         Path | None, typer.Option(help="A checkpoint or model folder whose weights to begin with.")
     ] = None,
@@ -275,6 +275,8 @@ def train(
     Examples:
 
         asr train recipes/librispeech/ctc.toml --letter-to-sound exp/letter_to_sound.safetensors --output exp/am
+
+        asr train settings.toml --units pieces --pieces exp/pieces.model --output exp/pieces
 
         asr train settings.toml --units characters --start-from asr/default_model --output exp/characters
 
@@ -313,6 +315,28 @@ def train_letter_to_sound(
 
 
 @app.command()
+def train_pieces(
+    text: Annotated[Path, typer.Argument(help="Normalised sentences, one a line, as data-prep text prints them.")],
+    output: Annotated[Path, typer.Argument(help="The SentencePiece model to write: .model")],
+    size: Annotated[int, typer.Option(help="How many pieces.", min=32)] = 300,
+) -> None:
+    """Choose the pieces of words that an acoustic model may emit, by what its training data says.
+
+    Every letter is a piece, so that any word can be spelled.
+
+    Example:
+
+        data-prep text exp/manifests/train.jsonl.gz > exp/transcripts.txt
+
+        asr train-pieces exp/transcripts.txt exp/pieces.model --size 500
+    """
+    with one_line_errors():
+        from asr.train_pieces import train_pieces as run
+
+        run(text, output, size)
+
+
+@app.command()
 def export(
     output: Annotated[Path, typer.Argument(help="The model folder to write.")],
     acoustic: Annotated[Path, typer.Option(help="A checkpoint of asr train.")],
@@ -324,7 +348,7 @@ def export(
     letter_to_sound: Annotated[
         Path | None, typer.Option(help="What train-letter-to-sound wrote; phones need it.")
     ] = None,
-    pieces: Annotated[Path | None, typer.Option(help="A SentencePiece model; pieces need it.")] = None,
+    pieces: Annotated[Path | None, typer.Option(help="What train-pieces wrote; pieces need it.")] = None,
     model_card: Annotated[Path | None, typer.Option(help="Becomes MODEL_CARD.md.")] = None,
 ) -> None:
     """Put trained models together into a folder for --model; weights are packed to a quarter of their size.
@@ -454,7 +478,7 @@ def make_units(kind: UnitKind, letter_to_sound: Path | None, pieces: Path | None
         return PhoneUnits(cmudict(), LetterToSound.load(letter_to_sound, PHONES))
     if kind is UnitKind.pieces:
         if not pieces:
-            raise ValueError("pieces need --pieces FILE; sentencepiece's spm_train makes one")
+            raise ValueError("pieces need --pieces FILE; asr train-pieces makes one")
         return PieceUnits(pieces)
     return CharacterUnits()
 

@@ -60,7 +60,7 @@ def export(
             files["letter_to_sound.safetensors"] = letter_to_sound
         elif units == "pieces":
             if not pieces:
-                raise ValueError("pieces need --pieces FILE; sentencepiece's spm_train makes one")
+                raise ValueError("pieces need --pieces FILE; asr train-pieces makes one")
             emitted = len(PieceUnits(pieces).symbols)
             files["pieces.model"] = pieces
         else:

@@ -70,7 +70,7 @@ class PieceUnits:
         try:
             self._model = SentencePieceProcessor(model_file=str(model))
         except RuntimeError:
-            raise ValueError(f"{model}: not a SentencePiece model; spm_train makes one") from None
+            raise ValueError(f"{model}: not a SentencePiece model; asr train-pieces makes one") from None
         pieces = [self._model.id_to_piece(index) for index in range(self._model.get_piece_size())]
         self.symbols = ["<blank>", *pieces]
 

@@ -139,6 +139,25 @@ def manifest(
 
 
 @app.command()
+def text(
+    manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST...", help="Manifests or corpora.")],
+) -> None:
+    """Print what is said in manifests, normalised as text for language models is: one utterance a line.
+
+    Example:
+
+        data-prep text exp/manifests/train.jsonl.gz > transcripts.txt
+    """
+    with one_line_errors():
+        from lm.text import normalize
+
+        for path in manifests:
+            for cut in all_cuts(path):
+                if words := normalize(cut.supervisions[0].text):
+                    print(*words)
+
+
+@app.command()
 def show(
     path: Annotated[Path, typer.Argument(help=CORPUS_HELP)],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

@@ -69,7 +69,9 @@ def write_bundle(folder: Path, config: dict[str, Any], files: dict[str, Path]) -
         if path.resolve() != (folder / name).resolve():
             shutil.copyfile(path, folder / name)
     config = {**config, "sha256": {name: _sha256(folder / name) for name in sorted(files)}}
-    (folder / CONFIG).write_text(tomli_w.dumps(config), encoding="utf-8")
+    unfinished = folder / f"{CONFIG}.part"  # settings that `asr tune` writes are changed whole or not at all
+    unfinished.write_text(tomli_w.dumps(config), encoding="utf-8")
+    unfinished.replace(folder / CONFIG)
     return Bundle(folder, config)
 
 

@@ -1,25 +1,37 @@
-"""The recipe's training data: what it is, and that nothing that models are measured on is in it."""
+"""The recipe: what its training data is, that nothing that models are measured on is in it, and that it runs."""
 
 import os
+import random
+import shlex
 import shutil
 import subprocess
 import sys
+import time
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 import soundfile
+import typer
 from lhotse import CutSet
+from typer.testing import CliRunner
 
+import asr.cli
+import data_prep.cli
+import lm.cli
 from asr.train import read_config
 from data_prep.layouts import read
 from data_prep.overlap import Utterance, content_hash, find_overlaps, utterance, without
 from lm.bundle import DEFAULT
 from lm.overlap import find_overlaps as find_shared_words
 from lm.text import normalize
+from lm.train import read_config as read_lstm_config
 
 RECIPE = Path(__file__).parents[2] / "recipes/librispeech"
 HASHES = {Path(name).name: hash_ for hash_, name in map(str.split, (RECIPE / "manifest-hashes.txt").open())}
-TRAININGS = ("ctc.toml", "further.toml", "crf.toml", "crf-further.toml", "crf-last.toml")
 HELDOUT = ("librispeech-dev", "commonvoice-dev")
 CORPORA = {
     "librispeech-train": "LibriSpeech/train-mini",
@@ -35,41 +47,207 @@ CORPORA = {
 }
 
 
-def test_models_are_trained_on_the_manifests_whose_hashes_are_listed() -> None:
-    for settings in TRAININGS:
-        config = read_config(RECIPE / settings)
-        used = {Path(corpus.manifest).name for corpus in config.corpora}
-        assert used == HASHES.keys() - {f"{name}.jsonl.gz" for name in HELDOUT}
-        assert Path(config.dev).name == "librispeech-dev.jsonl.gz"
+def load_recipe() -> Any:
+    """recipes/librispeech/run as a module."""
+    loader = SourceFileLoader("librispeech_recipe", str(RECIPE / "run"))
+    spec = spec_from_loader(loader.name, loader)
+    assert spec
+    module = sys.modules[loader.name] = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
 
 
-def test_the_whole_recipe_runs_by_one_command(tmp_path: Path) -> None:
+recipe = load_recipe()
+
+
+# --- Settings and commands ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", [RECIPE, RECIPE / "small"])
+def test_models_are_trained_on_the_manifests_whose_hashes_are_listed(folder: Path) -> None:
+    for name, _ in recipe.TRAININGS[recipe.Set.mini]:
+        if folder == RECIPE or (folder / f"{name}.toml").exists():
+            config = read_config(folder / f"{name}.toml")
+            used = {Path(corpus.manifest).name for corpus in config.corpora}
+            assert used == HASHES.keys() - {f"{name}.jsonl.gz" for name in HELDOUT}
+            assert Path(config.dev).name == "librispeech-dev.jsonl.gz"
+
+
+@pytest.mark.parametrize("which", ["mini", "clean-100", "full-960"])
+def test_a_dry_run_prints_commands_that_there_are_and_that_make_what_others_read(
+    which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["--set", which, "--data", "data", "--dry-run"]
+    done = CliRunner().invoke(recipe.app, asked)
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    programs = {name: typer.main.get_command(module.app) for name, module in PROGRAMS.items()}
+    made = {Path("data")}
+    for line in lines:
+        program, *arguments = shlex.split(line.partition(" > ")[0])
+        if program in programs:
+            name = arguments.pop(0)
+            subcommand = programs[program].get_command(click.Context(programs[program]), name)  # type: ignore[attr-defined]
+            assert subcommand, line
+            subcommand.make_context(name, arguments)  # fails if it wouldn't take these arguments
+        else:
+            assert shutil.which(program), line
+        made |= {Path(word) for word in shlex.split(line) if word.startswith("exp/")}
+    if which == "mini":
+        settings: list[Any] = [read_config(RECIPE / f"{name}.toml") for name, _ in recipe.TRAININGS[recipe.Set.mini]]
+        lstm = read_lstm_config(RECIPE / "lstm.toml")
+    else:
+        settings = [read_config(RECIPE / f"official/{which}.toml")]
+        lstm = read_lstm_config(RECIPE / "official/lstm.toml")
+    for config in settings:
+        assert made >= {Path(name) for name in (config.dev, *(corpus.manifest for corpus in config.corpora))}
+    assert made >= {Path(lstm.text), Path(lstm.dev), Path(lstm.vocabulary)}
+    assert not (tmp_path / "exp").exists()
+    # Some of the stages are some of the commands.
+    parts = [("1", "4"), ("5", "8"), ("9", "11")]
+    split = [CliRunner().invoke(recipe.app, [*asked, "--stage", a, "--stop-stage", b]).stdout for a, b in parts]
+    assert "".join(split).splitlines() == lines
+
+
+PROGRAMS = {"asr": asr.cli, "lm": lm.cli, "data-prep": data_prep.cli}
+
+
+def test_several_gpus_and_machines_train_by_torchrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["--set", "clean-100", "--data", "data", "--stage", "8", "--stop-stage", "8", "--dry-run"]
+    one, eight = (CliRunner().invoke(recipe.app, [*asked, *more]).stdout for more in ([], ["--gpus", "8"]))
+    assert eight == one.replace("asr train", "torchrun --nnodes 1 --nproc-per-node 8 --standalone -m asr.cli train")
+    many = CliRunner().invoke(recipe.app, [*asked, "--nodes", "2"])
+    assert many.exit_code == 1
+    assert "--rendezvous HOST:PORT" in many.stderr
+
+
+# --- What is current ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """a -> b -> a training, of settings that name b; the training notes that it ran in its folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("settings.toml").write_text('text = "b"\nsteps = 1\n')
+    Path("raw").write_text("1")
+    stage = recipe.Stage.text
+    return [
+        recipe.command(stage, "cat", "raw", output=Path("a")),
+        recipe.command(stage, "cp", "a", "b", makes=[Path("b")]),
+        recipe.command(
+            *(stage, "sh", "-c", "mkdir -p model && echo ran >> model/log", "settings.toml"),
+            makes=[Path("model")],
+            training=True,
+        ),
+    ]
+
+
+def ran(commands: list[Any]) -> list[bool]:
+    """Which of the commands were run."""
+    work = recipe.Work(commands)
+    return [work.do(item) for item in commands]
+
+
+def test_what_is_current_is_not_done_again(chain: list[Any]) -> None:
+    assert ran(chain) == [True, True, True]
+    assert ran(chain) == [False, False, False]
+    assert Path("b").read_text() == "1"
+
+
+def test_what_is_missing_is_made_again_and_all_that_read_it(chain: list[Any]) -> None:
+    ran(chain)
+    Path("b").unlink()
+    assert ran(chain) == [False, True, True]
+    # A training can't go on with other data; what there was isn't lost.
+    assert Path("model/log").read_text() == Path("model.1/log").read_text() == "ran\n"
+
+
+def test_other_settings_are_another_training(chain: list[Any]) -> None:
+    ran(chain)
+    Path("settings.toml").write_text('# a comment is no setting\ntext = "b"\nsteps = 1\n')
+    assert ran(chain) == [False, False, False]
+    Path("settings.toml").write_text('text = "b"\nsteps = 2\n')
+    assert ran(chain) == [False, False, True]
+    assert Path("model.1").exists()
+
+
+def test_a_training_that_failed_goes_on_in_its_folder(chain: list[Any]) -> None:
+    script = "mkdir -p model && echo ran >> model/log && test -e rain"
+    training = recipe.replace(chain[2], arguments=["sh", "-c", script, "settings.toml"])
+    with pytest.raises(ValueError, match="stage 4"):
+        ran([*chain[:2], training])
+    Path("rain").touch()
+    assert ran([*chain[:2], training]) == [False, False, True]
+    assert Path("model/log").read_text() == "ran\nran\n"
+    assert not Path("model.1").exists()
+
+
+def test_what_a_failing_command_printed_is_no_output(chain: list[Any]) -> None:
+    item = recipe.command(recipe.Stage.text, "sh", "-c", "echo half; exit 3", output=Path("out"))
+    with pytest.raises(ValueError, match="exit code 3"):
+        ran([item])
+    assert not Path("out").exists()
+    warned = recipe.command(recipe.Stage.text, "false", complaint="so what")
+    assert ran([warned]) == [True]
+    assert ran([warned]) == [False]
+
+
+def test_an_archive_may_be_deleted_once_it_is_unpacked(chain: list[Any]) -> None:
+    transient = [recipe.replace(chain[0], transient=True), *chain[1:]]
+    ran(transient)
+    Path("a").unlink()
+    assert ran(transient) == [False, False, False]
+    Path("b").unlink()
+    assert ran(transient) == [True, True, True]
+
+
+# --- All of it, in small --------------------------------------------------------------------------------------
+
+
+def test_the_whole_recipe_runs_and_goes_on_after_kills(tmp_path: Path) -> None:
     """From corpora to results, on seconds of speech and with tiny acoustic models, but the shipped language models.
 
     The held-out recordings are of other speakers than the one who is trained on.
     """
     make_corpora(tmp_path / "data/speech")
-    for settings in TRAININGS:
+    settings = tmp_path / "settings"
+    settings.mkdir()
+    for name in ("ctc", "crf-last"):
         tiny = "max_steps = 3\nvalidate_every = 3\n[model]\nhidden = 16\nlayers = 1\nchannels = 4\n"
-        (tmp_path / settings).write_text(f'base = "{RECIPE / settings}"\n{tiny}')
-    variables = {
-        "DATA": tmp_path / "data",
-        "SETTINGS": tmp_path,
-        "LANGUAGE_MODELS": DEFAULT,
-        "LETTER_TO_SOUND": DEFAULT / "letter_to_sound.safetensors",
-    }
+        (settings / f"{name}.toml").write_text(f'base = "{RECIPE / name}.toml"\n{tiny}')
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    command = ["make", "-f", RECIPE / "Makefile", *(f"{name}={value}" for name, value in variables.items())]
+    options = {"--set": "mini", "--data": tmp_path / "data", "--settings": settings, "--language-models": DEFAULT}
+    command = [sys.executable, RECIPE / "run", *(str(part) for item in options.items() for part in item)]
 
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    def start(*more: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PATH": path}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([*command, *more], cwd=tmp_path, env=environment, **pipes)  # type: ignore[call-overload,no-any-return]
 
-    done = run()
-    assert done.returncode == 0, done.stderr
-    assert "these are not the manifests" in done.stderr
-    results = (tmp_path / "exp/results.txt").read_text()
-    assert results.count("oracle: WER") == 2
-    assert "is up to date" in run().stdout
+    moments = random.Random(1)
+    for _ in range(3):
+        killed = start()
+        time.sleep(moments.uniform(1, 10))
+        killed.kill()
+        killed.wait()
+    finished = start()
+    row, told = finished.communicate()
+    assert finished.returncode == 0, told
+    written = (tmp_path / "exp/RESULTS.md").read_text().splitlines()
+    assert written[-1] == row.strip()
+    assert len(written) == 5
+    assert all((tmp_path / f"exp/decode/{name}/alignments.txt").exists() for name in ("dev-mini", "commonvoice-dev"))
+    speech = tmp_path / "data/speech"
+    made = {name: read(tmp_path / f"exp/manifests/{name}.jsonl.gz").cuts for name in CORPORA}
+    assert {name: content_hash(cuts) for name, cuts in made.items()} == {
+        name: content_hash(read(speech / corpus).cuts) for name, corpus in CORPORA.items()
+    }
+    again = start()
+    assert again.communicate() == (row, "nothing to do: stages 1 to 11 of mini are current\n")
+    assert again.returncode == 0
+    assert (tmp_path / "exp/RESULTS.md").read_text().splitlines() == written
 
 
 def make_corpora(speech: Path) -> None:
