@@ -9,6 +9,7 @@ import sys
 import time
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,27 @@ def test_an_archive_may_be_deleted_once_it_is_unpacked(chain: list[Any]) -> None
     assert ran(transient) == [True, True, True]
 
 
+def test_a_command_dies_with_the_recipe(tmp_path: Path) -> None:
+    script = (
+        f"import runpy; recipe = runpy.run_path({str(RECIPE / 'run')!r}); "
+        "item = recipe['command'](recipe['Stage'].text, 'sleep', 60); recipe['Work']([item]).do(item)"
+    )
+    killed = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert killed.stderr
+    assert killed.stderr.readline() == "+ sleep 60\n"
+    children = Path(f"/proc/{killed.pid}/task/{killed.pid}/children")
+    while not (pids := children.read_text().split()):
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    state = Path(f"/proc/{pids[0]}/stat")
+    for _ in range(200):
+        if not state.exists() or state.read_text().split()[2] == "Z":  # dead
+            return
+        time.sleep(0.05)
+    pytest.fail("still there")
+
+
 # --- All of it, in small --------------------------------------------------------------------------------------
 
 
@@ -226,12 +248,15 @@ def test_the_whole_recipe_runs_and_goes_on_after_kills(tmp_path: Path) -> None:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen([*command, *more], cwd=tmp_path, env=environment, **pipes)  # type: ignore[call-overload,no-any-return]
 
-    moments = random.Random(1)
+    chance = random.Random(1)
     for _ in range(3):
         killed = start()
-        time.sleep(moments.uniform(1, 10))
+        assert killed.stderr
+        commands = (line for line in killed.stderr if line.startswith("+ "))
+        next(islice(commands, chance.randint(0, 6), None))  # the last of so many that were begun
+        time.sleep(chance.uniform(0, 2))
         killed.kill()
-        killed.wait()
+        killed.communicate()
     finished = start()
     row, told = finished.communicate()
     assert finished.returncode == 0, told
