@@ -1,11 +1,11 @@
 """Chooses SentencePiece pieces (Kudo and Richardson 2018) as units of an acoustic model."""
 
+from itertools import chain
 from pathlib import Path
 
 from sentencepiece import SentencePieceTrainer
 
 from asr.letter_to_sound import LETTERS
-from asr.units import WORD_START
 from lm.files import open_text
 
 
@@ -22,12 +22,11 @@ def train_pieces(text: Path, output: Path, size: int) -> None:
     with open_text(text) as lines, unfinished.open("wb") as file:
         try:
             SentencePieceTrainer.train(
-                sentence_iterator=(line.strip() for line in lines),
+                sentence_iterator=chain(map(str.strip, lines), [LETTERS]),  # so that no letter lacks
                 model_writer=file,
                 vocab_size=size,
                 model_type="unigram",
                 character_coverage=1.0,
-                required_chars=LETTERS + WORD_START,
                 normalization_rule_name="identity",  # the text is normalised
                 unk_id=0,
                 bos_id=-1,

@@ -9,9 +9,12 @@ from asr.acoustic import AcousticConfig
 from asr.cli import app
 from asr.network import AcousticNetwork
 from asr.recognizer import Recognizer
+from asr.train_pieces import train_pieces
 from asr.units import PHONES, CharacterUnits
 from lm.bundle import DEFAULT
 from lm.vocabulary import SPECIAL_WORDS, Vocabulary
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 def checkpoint(path: Path, units: int, bidirectional: bool = True) -> Path:
@@ -57,21 +60,21 @@ def test_phones(tiny_bundle: Path, tmp_path: Path) -> None:
     assert_it_transcribes(tmp_path / "model", units)
 
 
-def test_pieces(tiny_bundle: Path, tmp_path: Path) -> None:
-    sentencepiece = pytest.importorskip("sentencepiece")
+def test_pieces(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [word for word in Vocabulary.load(tiny_bundle / "vocabulary.txt") if word not in SPECIAL_WORDS]
-    pieces = tmp_path / "pieces.model"
-    with pieces.open("wb") as file:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(words), model_writer=file, vocab_size=40, hard_vocab_limit=False, minloglevel=2
-        )
-    units = 1 + sentencepiece.SentencePieceProcessor(model_file=str(pieces)).get_piece_size()
-    acoustic = checkpoint(tmp_path / "best.ckpt", units)
-    assert export(tmp_path / "model", acoustic, tiny_bundle, "--units", "pieces").stderr.startswith(
-        "error: pieces need --pieces FILE"
+    text, pieces, model = (tmp_path / name for name in ("text.txt", "pieces.model", "model"))
+    text.write_text("\n".join(words))
+    train_pieces(text, pieces, 33)
+    acoustic = checkpoint(tmp_path / "best.ckpt", 34)
+    assert export(model, acoustic, tiny_bundle, "--units", "pieces").stderr.startswith(
+        "error: pieces need --pieces FILE; asr train-pieces makes one"
     )
-    assert export(tmp_path / "model", acoustic, tiny_bundle, "--units", "pieces", "--pieces", pieces).exit_code == 0
-    assert_it_transcribes(tmp_path / "model", units)
+    assert export(model, acoustic, tiny_bundle, "--units", "pieces", "--pieces", pieces).exit_code == 0
+    assert_it_transcribes(model, 34)
+    monkeypatch.setattr("asr.tune.TRIED", {"linear": [0.0], "lstm": [0.5], "ngram": [0.5], "word": [0.0, 1.0]})
+    monkeypatch.setattr("asr.tune.SIZES", (5, 50))
+    assert CliRunner().invoke(app, ["tune", str(model), "--data", str(DATA)]).exit_code == 0
+    assert CliRunner().invoke(app, ["evaluate", "--model", str(model), "--data", str(DATA)]).exit_code == 0
 
 
 def test_a_checkpoint_of_other_units(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -3,10 +3,13 @@ from pathlib import Path
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
+from typer.testing import CliRunner
 
+from asr.cli import app
 from asr.letter_to_sound import LetterToSound
 from asr.letter_to_sound import encode as encode_letters
 from asr.train_letter_to_sound import LetterToSoundNetwork, train_letter_to_sound
+from asr.train_pieces import train_pieces
 from asr.units import PHONES, CharacterUnits, PhoneUnits, PieceUnits, encode
 
 
@@ -30,17 +33,33 @@ def test_characters_mark_where_words_begin() -> None:
 
 
 def test_pieces_of_a_text_are_those_of_its_words(tmp_path: Path) -> None:
-    import sentencepiece
-
-    text = tmp_path / "text.txt"
+    text, model = tmp_path / "text.txt", tmp_path / "new/pieces.model"
     text.write_text("HOW TO RECOGNIZE SPEECH\nHOW TO WRECK A NICE BEACH\n" * 20)
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(text), model_prefix=str(tmp_path / "pieces"), vocab_size=22, minloglevel=2
-    )
-    units = PieceUnits(tmp_path / "pieces.model")
+    train_pieces(text, model, 33)
+    units = PieceUnits(model)
+    assert len(units.symbols) == 1 + 33
     words = ["WRECK", "A", "NICE", "SPEECH"]
     assert "".join(units.symbols[unit] for unit in encode(units, words)) == "▁WRECK▁A▁NICE▁SPEECH"
-    assert min(encode(units, words)) > 0
+    assert len(encode(units, ["SPEECH"])) < len("▁SPEECH")
+    unheard = encode(units, ["JUMP", "X'Q"])  # letters that the text lacks
+    assert units.symbols.index("<unk>") not in unheard
+    before = model.read_bytes()
+    train_pieces(text, model, 33)
+    assert model.read_bytes() == before
+
+
+def test_a_text_that_has_not_so_many_pieces(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("SPEECH\n")
+    for path, size, told in (
+        (text, "500", f"error: {text}: can't choose 500 pieces: Vocabulary size too high"),
+        (tmp_path / "none", "40", f"error: {tmp_path / 'none'}: no such text"),
+    ):
+        result = CliRunner().invoke(app, ["train-pieces", str(path), str(tmp_path / "pieces.model"), "--size", size])
+        assert result.exit_code == 1
+        assert result.stderr.startswith(told)
+        assert result.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [text]
 
 
 def test_letter_to_sound_learns_a_regular_spelling(tmp_path: Path) -> None:

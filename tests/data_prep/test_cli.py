@@ -43,6 +43,11 @@ def test_manifest_then_show(corpus: Path, tmp_path: Path) -> None:
     assert "0.40 s  b" in CliRunner().invoke(app, ["show", str(output)]).stdout
 
 
+def test_text_is_normalised(corpus: Path) -> None:
+    result = CliRunner().invoke(app, ["text", str(corpus), str(corpus)])
+    assert (result.exit_code, result.stdout) == (0, "ONE\nTWO\nTHREE\n" * 2)
+
+
 def test_errors_are_one_line_without_output(corpus: Path, tmp_path: Path) -> None:
     output = tmp_path / "m.jsonl"
     for arguments, problem in (
