@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from itertools import islice
@@ -129,7 +130,7 @@ def test_several_gpus_and_machines_train_by_torchrun(tmp_path: Path, monkeypatch
 
 @pytest.fixture
 def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """a -> b -> a training, of settings that name b; the training notes that it ran in its folder."""
+    """a -> b -> a training, of settings that name b -> c; the training notes in its folder that it ran."""
     monkeypatch.chdir(tmp_path)
     Path("settings.toml").write_text('text = "b"\nsteps = 1\n')
     Path("raw").write_text("1")
@@ -142,6 +143,7 @@ def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             makes=[Path("model")],
             training=True,
         ),
+        recipe.command(stage, "cp", "model/log", "c", makes=[Path("c")]),
     ]
 
 
@@ -152,25 +154,27 @@ def ran(commands: list[Any]) -> list[bool]:
 
 
 def test_what_is_current_is_not_done_again(chain: list[Any]) -> None:
-    assert ran(chain) == [True, True, True]
-    assert ran(chain) == [False, False, False]
+    assert ran(chain) == [True, True, True, True]
+    assert ran(chain) == [False, False, False, False]
     assert Path("b").read_text() == "1"
 
 
 def test_what_is_missing_is_made_again_and_all_that_read_it(chain: list[Any]) -> None:
     ran(chain)
     Path("b").unlink()
-    assert ran(chain) == [False, True, True]
+    assert ran(chain) == [False, True, True, True]
     # A training can't go on with other data; what there was isn't lost.
     assert Path("model/log").read_text() == Path("model.1/log").read_text() == "ran\n"
+    shutil.rmtree("model")
+    assert ran(chain) == [False, False, True, True]
 
 
 def test_other_settings_are_another_training(chain: list[Any]) -> None:
     ran(chain)
     Path("settings.toml").write_text('# a comment is no setting\ntext = "b"\nsteps = 1\n')
-    assert ran(chain) == [False, False, False]
+    assert ran(chain) == [False, False, False, False]
     Path("settings.toml").write_text('text = "b"\nsteps = 2\n')
-    assert ran(chain) == [False, False, True]
+    assert ran(chain) == [False, False, True, True]
     assert Path("model.1").exists()
 
 
@@ -199,30 +203,48 @@ def test_an_archive_may_be_deleted_once_it_is_unpacked(chain: list[Any]) -> None
     transient = [recipe.replace(chain[0], transient=True), *chain[1:]]
     ran(transient)
     Path("a").unlink()
-    assert ran(transient) == [False, False, False]
+    assert ran(transient) == [False, False, False, False]
     Path("b").unlink()
-    assert ran(transient) == [True, True, True]
+    assert ran(transient) == [True, True, True, True]
 
 
-def test_a_command_dies_with_the_recipe(tmp_path: Path) -> None:
+def test_what_a_killed_recipe_had_started_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its command at once, that command's children when the recipe is run again, others never."""
     script = (
         f"import runpy; recipe = runpy.run_path({str(RECIPE / 'run')!r}); "
-        "item = recipe['command'](recipe['Stage'].text, 'sleep', 60); recipe['Work']([item]).do(item)"
+        "item = recipe['command'](recipe['Stage'].text, 'sh', '-c', 'sleep 60 & echo $$ $! > pids; wait'); "
+        "recipe['Work']([item]).do(item)"
     )
-    killed = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    assert killed.stderr
-    assert killed.stderr.readline() == "+ sleep 60\n"
-    children = Path(f"/proc/{killed.pid}/task/{killed.pid}/children")
-    while not (pids := children.read_text().split()):
-        time.sleep(0.05)
+    killed, other = (
+        subprocess.Popen(command, cwd=tmp_path) for command in ([sys.executable, "-c", script], ["sleep", "60"])
+    )
+    pids = tmp_path / "pids"
+    wait_until(lambda: pids.exists() and pids.read_text().endswith("\n"))
     killed.kill()
     killed.wait()
-    state = Path(f"/proc/{pids[0]}/stat")
-    for _ in range(200):
-        if not state.exists() or state.read_text().split()[2] == "Z":  # dead
+    pid, child = pids.read_text().split()
+    wait_until(lambda: is_dead(pid))
+    assert not is_dead(child)
+    monkeypatch.chdir(tmp_path)
+    with recipe.alone():
+        pass
+    wait_until(lambda: is_dead(child))
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
+def is_dead(pid: str) -> bool:
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().split()[2] == "Z"
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if true():
             return
         time.sleep(0.05)
-    pytest.fail("still there")
+    pytest.fail("waited for 30 seconds")
 
 
 # --- All of it, in small --------------------------------------------------------------------------------------
