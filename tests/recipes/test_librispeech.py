@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from itertools import islice
@@ -51,6 +52,7 @@ CORPORA = {
 
 def load_recipe() -> Any:
     """recipes/librispeech/run as a module."""
+    sys.path.insert(0, str(RECIPE))  # where it finds work.py
     loader = SourceFileLoader("librispeech_recipe", str(RECIPE / "run"))
     spec = spec_from_loader(loader.name, loader)
     assert spec
@@ -180,7 +182,7 @@ def test_other_settings_are_another_training(chain: list[Any]) -> None:
 
 def test_a_training_that_failed_goes_on_in_its_folder(chain: list[Any]) -> None:
     script = "mkdir -p model && echo ran >> model/log && test -e rain"
-    training = recipe.replace(chain[2], arguments=["sh", "-c", script, "settings.toml"])
+    training = replace(chain[2], arguments=["sh", "-c", script, "settings.toml"])
     with pytest.raises(ValueError, match="stage 4"):
         ran([*chain[:2], training])
     Path("rain").touch()
@@ -200,7 +202,7 @@ def test_what_a_failing_command_printed_is_no_output(chain: list[Any]) -> None:
 
 
 def test_an_archive_may_be_deleted_once_it_is_unpacked(chain: list[Any]) -> None:
-    transient = [recipe.replace(chain[0], transient=True), *chain[1:]]
+    transient = [replace(chain[0], transient=True), *chain[1:]]
     ran(transient)
     Path("a").unlink()
     assert ran(transient) == [False, False, False, False]
@@ -211,12 +213,13 @@ def test_an_archive_may_be_deleted_once_it_is_unpacked(chain: list[Any]) -> None
 def test_what_a_killed_recipe_had_started_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its command at once, that command's children when the recipe is run again, others never."""
     script = (
-        f"import runpy; recipe = runpy.run_path({str(RECIPE / 'run')!r}); "
-        "item = recipe['command'](recipe['Stage'].text, 'sh', '-c', 'sleep 60 & echo $$ $! > pids; wait'); "
-        "recipe['Work']([item]).do(item)"
+        "from work import Work, command; "
+        "item = command(None, 'sh', '-c', 'sleep 60 & echo $$ $! > pids; wait'); "
+        "Work([item]).do(item)"
     )
     killed, other = (
-        subprocess.Popen(command, cwd=tmp_path) for command in ([sys.executable, "-c", script], ["sleep", "60"])
+        subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(RECIPE)})
+        for command in ([sys.executable, "-c", script], ["sleep", "60"])
     )
     pids = tmp_path / "pids"
     wait_until(lambda: pids.exists() and pids.read_text().endswith("\n"))
