@@ -113,13 +113,11 @@ def transcribe(
             disable=quiet or not sys.stderr.isatty(),
         ) as progress:
             task = progress.add_task("loading the model", total=len(files))
-            from asr.audio import AudioError, load
-            from asr.features import SAMPLE_RATE
+            from asr.audio import AudioError
             from asr.recognizer import Recognizer, Transcript
             from asr.writers import JsonWriter, TableWriter, TextWriter
-            from lm.bundle import DEFAULT
 
-            recognizer = Recognizer.load(model or DEFAULT)
+            recognizer = Recognizer(model)
             if hot_word:
                 recognizer = recognizer.with_hot_words(boosts)
             if unknown_words is not None:
@@ -138,12 +136,7 @@ def transcribe(
                     progress.update(task, description=escape(file.name), completed=done)
                     result: Transcript | AudioError
                     try:
-                        waveform = load(sys.stdin.buffer if name == "-" else file)
-                        segments = []
-                        for segment in recognizer.segments(waveform):
-                            segments.append(segment)
-                            progress.update(task, completed=done + segment.end * SAMPLE_RATE / len(waveform))
-                        result = Transcript(len(waveform) / SAMPLE_RATE, segments)
+                        result = recognizer.transcribe(sys.stdin.buffer if name == "-" else file, nbest=100)
                     except AudioError as error:
                         failed, result = True, error
                     progress.stop()  # or what is printed would be overwritten
@@ -196,13 +189,12 @@ def evaluate(
         from asr.metrics import check_same, read_transcribed
         from asr.metrics import evaluate as run
         from asr.recognizer import Recognizer
-        from lm.bundle import DEFAULT
 
         earlier = (str(against), read_transcribed(against)) if against else None
         cuts, complete = read_cuts(data, limit)
         if earlier:  # before the long work
             check_same(*earlier, {cut.id: cut.supervisions[0].text for cut in cuts})
-        result = run(Recognizer.load(model or DEFAULT), bar(cuts, "evaluating"))
+        result = run(Recognizer(model), bar(cuts, "evaluating"))
         for problem in result.unreadable:
             print(f"error: {problem}", file=sys.stderr)
         if result.unreadable:
@@ -371,7 +363,7 @@ def tune(
         from asr.tune import tune as run
 
         cuts, _ = read_cuts(data, limit)
-        recognizer = Recognizer.load(model)
+        recognizer = Recognizer(model)
         tuned = run(recognizer, read_utterances(recognizer, cuts, model, emissions), folds)
         write_settings(model, tuned.first_pass, tuned.second_pass, tuned.beam)
         for edge in tuned.at_the_edge():

@@ -97,11 +97,15 @@ class BeamSearch:
         )
         self.reset()
 
-    def reset(self) -> None:
-        """Begin a new utterance."""
-        self._search = core.Search(self._graph)
+    def reset(self, before: Sequence[str] = ()) -> None:
+        """Begin a new utterance. before: the words since its sentence began, if it doesn't begin with it."""
+        ids = [self._ids.get(word, UNKNOWN) for word in before]
+        self._search = core.Search(self._graph, ids)
         # What the fused model remembers after each context's words, and how many arcs it has scored.
-        self._memories: dict[int, Any] = {0: self.fused.initial()} if self.fused else {}
+        self._memories: dict[int, Any] = {}
+        if self.fused:
+            known = [id if id < len(self.vocabulary) else UNKNOWN for id in ids]
+            self._memories[0] = self.fused.read(self.fused.initial(), known)
         self._scored = 1
 
     def accept(self, log_probs: np.ndarray) -> None:
@@ -138,10 +142,11 @@ class BeamSearch:
         self._search.score(self._scored, scores, self.weights.lstm)
         self._scored += len(word)
 
-    def finish(self) -> list[Hypothesis]:
+    def finish(self, sentence_end: bool = True) -> list[Hypothesis]:
         """End the utterance: its best word sequences, best first, `nbest` at most.
 
-        If no hypothesis stands at the end of a word, the unfinished words are given up.
+        If no hypothesis stands at the end of a word, the unfinished words are given up. sentence_end: does its sentence
+        end with it? The language models score that.
         """
         self._search.end()
         count = self._search.contexts()

@@ -34,7 +34,7 @@ def transcribe(tiny_bundle: Path) -> Transcribe:
 @pytest.fixture
 def expected(tiny_bundle: Path, recordings: dict[Path, str]) -> dict[Path, str]:
     """What the tiny bundle makes of the recordings."""
-    recognizer = Recognizer.load(tiny_bundle)
+    recognizer = Recognizer(tiny_bundle)
     return {path: recognizer.transcribe(path).text for path in recordings}
 
 

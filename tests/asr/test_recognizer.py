@@ -18,7 +18,7 @@ from lm.bundle import DEFAULT
 def recognizer() -> Recognizer:
     if not (DEFAULT / "config.toml").exists():
         pytest.skip("asr/default_model holds no models")
-    return Recognizer.load()
+    return Recognizer()
 
 
 def test_real_recordings(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
@@ -70,7 +70,7 @@ def talk(recordings: dict[Path, str]) -> np.ndarray:
 
 
 def segments_of(bundle: Path, talk: np.ndarray, carry_context: bool) -> tuple[Recognizer, list[Segment]]:
-    recognizer = Recognizer.load(bundle)
+    recognizer = Recognizer(bundle)
     recognizer.carry_context = carry_context
     segments = list(recognizer.segments(talk))
     assert len(segments) > 1

@@ -53,7 +53,7 @@ def decode(model: Path, emissions: Path, frames: int, longest: int, nbest: int) 
 
     nbest: readings asked for; 0: as many as in the bundle. `peak` is missing if there wasn't memory enough.
     """
-    search = Recognizer.load(model).search
+    search = Recognizer(model).search
     search = search_like(search, {"nbest": nbest or search.config.nbest})
     log_probs = np.load(emissions)[:frames]
     search.decode(log_probs[:CHUNK])
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, nargs="+", default=MINUTES, help="of the recordings (1 10 60)")
     options = parser.parse_args()
     on_one_core()
-    corpus = with_emissions(Recognizer.load(options.model), read_cuts(options.data, None)[0])
+    corpus = with_emissions(Recognizer(options.model), read_cuts(options.data, None)[0])
     frames = np.concatenate(corpus.emissions)
     needed = round(60 * max(options.minutes) / FRAME_SECONDS)
     table = Table(
