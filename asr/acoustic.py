@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.features import log_mel
+from asr.features import HOP, MELS, WINDOW, log_mel, uncentred
 from asr.recurrent import LstmLayer
 
 SUBSAMPLING = 4  # two convolutions of stride 2: an output frame lasts 40 ms
@@ -59,9 +59,39 @@ class AcousticModel:
         """Log-mel features float32 [T, 80] to log-probs float32 [T', units]."""
         if not self.config.bidirectional:
             features = features - running_mean(features)
-        x = self._convolved(features)
-        for layer, (weight, bias) in zip(self._layers, self._norms, strict=True):
-            x = layer(x)
+        padded = np.zeros((4 * output_length(len(features)) + 3, MELS), np.float32)
+        padded[3 : 3 + len(features)] = features
+        return self.recur(self.convolve(padded, 0, len(features)), self.initial())
+
+    def convolve(self, features: np.ndarray, first: int, end: float) -> np.ndarray:
+        """The convolutions' output frames from `first` on: [T', channels * 20].
+
+        features: [4 T' + 3, 80], from frame 4 * first - 3 on, zeros where the recording has none; end: its frames, or
+        infinity where it isn't known to end.
+        """
+        # Output frames t need frames 2 t - 1 to 2 t + 1 of the first layer, those features 4 t - 3 to 4 t + 3.
+        first_layer, second_layer = self._convolutions
+        frames = len(features) // SUBSAMPLING
+        between = -(-end // 2)
+        result = np.empty((frames, first_layer.channels * MELS // SUBSAMPLING), np.float32)
+        for start in range(0, frames, BLOCK):
+            stop = min(start + BLOCK, frames)
+            x = first_layer(features[4 * start : 4 * stop + 3, :, None])
+            # The second layer must see zeros outside the recording.
+            outside = 2 * (first + start) - 1 + np.arange(len(x))
+            x[(outside < 0) | (outside >= between)] = 0
+            x = second_layer(x)
+            result[start:stop] = x.swapaxes(1, 2).reshape(stop - start, -1)
+        return result
+
+    def initial(self) -> list[np.ndarray]:
+        """What the recurrent layers remember before the first frame."""
+        return [layer.initial() for layer in self._layers]
+
+    def recur(self, x: np.ndarray, memories: list[np.ndarray]) -> np.ndarray:
+        """The convolutions' output [T', channels * 20] to log-probs [T', units]; the memories go on to the last."""
+        for layer, memory, (weight, bias) in zip(self._layers, memories, self._norms, strict=True):
+            x = layer(x, memory)
             x -= x.mean(1, keepdims=True)
             x /= np.sqrt(np.square(x).mean(1, keepdims=True) + np.float32(NORM_EPSILON))
             x *= weight
@@ -72,24 +102,53 @@ class AcousticModel:
         logits -= np.log(np.exp(logits).sum(1, keepdims=True))
         return logits
 
-    def _convolved(self, features: np.ndarray) -> np.ndarray:
-        """[T, 80] -> [T', channels * 20], a block of frames at a time."""
-        first, second = self._convolutions
-        # Output frames t need frames 2 t - 1 to 2 t + 1 of the first layer, those features 4 t - 3 to 4 t + 3.
-        frames = output_length(len(features))
-        padded = np.zeros((4 * frames + 3, features.shape[1], 1), np.float32)
-        padded[3 : 3 + len(features), :, 0] = features
-        between = -(-len(features) // 2)
-        result = np.empty((frames, first.channels * features.shape[1] // SUBSAMPLING), np.float32)
-        for start in range(0, frames, BLOCK):
-            end = min(start + BLOCK, frames)
-            x = first(padded[4 * start : 4 * end + 3])  # its frames from 2 * start - 1 on
-            # The second layer must see zeros outside the recording.
-            x[: max(0, 1 - 2 * start)] = 0
-            x[max(0, between - (2 * start - 1)) :] = 0
-            x = second(x)
-            result[start:end] = x.swapaxes(1, 2).reshape(end - start, -1)
-        return result
+
+class AcousticStream:
+    """A one-way model that hears a recording piece by piece: what its pieces become together is what the whole would.
+
+    A frame comes out as soon as 43 ms after its centre are there, which its convolutions look ahead.
+    """
+
+    def __init__(self, model: AcousticModel) -> None:
+        """Raises ValueError if the model isn't one-way."""
+        if model.config.bidirectional:
+            raise ValueError("a bidirectional model must hear the end first: streams need a one-way model")
+        self._model, self._memories = model, model.initial()
+        self._samples = np.zeros(WINDOW // 2, np.float32)  # beyond the start is silence, as in log_mel
+        self._sum, self._heard = np.zeros(MELS), 0  # of all feature frames, and their number
+        self._features = np.zeros((3, MELS), np.float32)  # those that the next output frames need
+        self._done = 0  # output frames
+
+    def accept(self, waveform: np.ndarray) -> np.ndarray:
+        """The next float32 [N] at 16 kHz to log-probs float32 [T', units] of the frames that are certain now."""
+        self._hear(waveform)
+        return self._emit((len(self._features) - 3) // SUBSAMPLING, np.inf)
+
+    def finish(self) -> np.ndarray:
+        """The last frames, after which nothing can be accepted: log-probs float32 [T', units]."""
+        if len(self._samples) > WINDOW // 2 or self._heard:
+            self._hear(np.zeros(WINDOW // 2, np.float32))
+        frames = output_length(self._heard) - self._done
+        missing = 4 * frames + 3 - len(self._features)
+        self._features = np.pad(self._features, ((0, max(0, missing)), (0, 0)))
+        return self._emit(frames, self._heard)
+
+    def _hear(self, waveform: np.ndarray) -> None:
+        self._samples = np.append(self._samples, waveform)
+        if len(self._samples) < WINDOW:
+            return
+        features = uncentred(self._samples)
+        self._samples = self._samples[HOP * len(features) :]
+        centred = features - running_mean(features, self._sum, self._heard)
+        self._sum += features.sum(0, dtype=np.float64)
+        self._heard += len(features)
+        self._features = np.concatenate([self._features, centred])
+
+    def _emit(self, frames: int, end: float) -> np.ndarray:
+        convolved = self._model.convolve(self._features[: 4 * frames + 3], self._done, end)
+        self._features = self._features[4 * frames :]
+        self._done += frames
+        return self._model.recur(convolved, self._memories)
 
 
 class _Convolution:
@@ -112,11 +171,13 @@ class _Convolution:
         return result.reshape(*views.shape[:2], self.channels)
 
 
-def running_mean(features: np.ndarray) -> np.ndarray:
+def running_mean(features: np.ndarray, before: np.ndarray | float = 0.0, count: int = 0) -> np.ndarray:
     """[T, 80] to the mean of all frames up to each: what a stream can know of the mean over an utterance.
 
-    To subtract it makes equal what had another mean subtracted before.
+    before: the sum of so many frames that went before. To subtract the mean makes equal what had another mean
+    subtracted before.
     """
     mean = features.cumsum(0, dtype=np.float64)
-    mean /= np.arange(1, len(features) + 1)[:, None]
+    mean += before
+    mean /= np.arange(count + 1, count + len(features) + 1)[:, None]
     return mean.astype(np.float32)

@@ -304,6 +304,9 @@ def export(
     output: Annotated[Path, typer.Argument(help="The model folder to write.")],
     acoustic: Annotated[Path, typer.Option(help="A checkpoint of asr train.")],
     language_models: Annotated[Path, typer.Option(help="A folder that lm export or asr export wrote.")],
+    streaming: Annotated[
+        Path | None, typer.Option(help="A checkpoint of a one-way model, for evaluate --streaming and streams.")
+    ] = None,
     units: Annotated[UnitKind, typer.Option(help="What the acoustic model was trained to emit.")] = UnitKind.phones,
     letter_to_sound: Annotated[
         Path | None, typer.Option(help="What train-letter-to-sound wrote; phones need it.")
@@ -324,7 +327,7 @@ def export(
     with one_line_errors():
         from asr.export import export as run
 
-        run(output, acoustic, language_models, units.value, letter_to_sound, pieces, model_card)
+        run(output, acoustic, language_models, streaming, units.value, letter_to_sound, pieces, model_card)
 
 
 @app.command()

@@ -31,6 +31,7 @@ def export(
     output: Path,
     acoustic: Path,
     language_models: Path,
+    streaming: Path | None = None,
     units: str = "phones",
     letter_to_sound: Path | None = None,
     pieces: Path | None = None,
@@ -38,10 +39,14 @@ def export(
 ) -> Bundle:
     """Write a bundle from the checkpoint of an acoustic model and a bundle that holds language models.
 
+    streaming: the checkpoint of a one-way model, for streams, beside the first.
     units: "phones", "characters" or "pieces", as the acoustic model was trained. Phones need `letter_to_sound`, pieces
-    `pieces`, a SentencePiece model. Raises ValueError if that is missing or the checkpoint emits other units.
+    `pieces`, a SentencePiece model. Raises ValueError if that is missing or a checkpoint emits other units.
     """
-    sizes, acoustic_weights = read_checkpoint(acoustic)
+    paths = {"acoustic": acoustic} | ({"streaming": streaming} if streaming else {})
+    models = {name: read_checkpoint(path) for name, path in paths.items()}
+    if streaming and models["streaming"][0]["bidirectional"]:
+        raise ValueError(f"{streaming}: hears the future too; train one for streams with bidirectional = false")
     lm = open_bundle(language_models)
     files = {name: lm.file(name) for name in LANGUAGE_MODELS}
     with tempfile.TemporaryDirectory() as folder:
@@ -60,19 +65,21 @@ def export(
             files["pieces.model"] = pieces
         else:
             emitted = len(CharacterUnits().symbols)
-        if sizes["units"] != emitted:
-            raise ValueError(
-                f"{acoustic}: emits {sizes['units']} units, but {units} are {emitted}: name what it was trained on"
-            )
-        # Older checkpoints hold the tables of a front end as well.
-        trained = {name: weight for name, weight in acoustic_weights.items() if not name.startswith("front_end.")}
-        save_file(quantized(trained), made / "acoustic.safetensors")
+        for name, (sizes, weights) in models.items():
+            if sizes["units"] != emitted:
+                raise ValueError(
+                    f"{paths[name]}: emits {sizes['units']} units, but {units} are {emitted}: "
+                    "name what it was trained on"
+                )
+            # Older checkpoints hold the tables of a front end as well.
+            trained = {key: weight for key, weight in weights.items() if not key.startswith("front_end.")}
+            save_file(quantized(trained), made / f"{name}.safetensors")
         files |= {path.name: path for path in made.iterdir()}
         if model_card:
             files["MODEL_CARD.md"] = model_card
         config = {
             "units": units,
-            "acoustic": sizes,
+            **{name: sizes for name, (sizes, _) in models.items()},
             "lstm": lm.config["lstm"],
             "mixture": lm.config["mixture"],
             "decoder": DECODER,

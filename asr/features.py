@@ -21,18 +21,22 @@ def log_mel(waveform: np.ndarray) -> np.ndarray:
     """
     if not len(waveform):
         return np.zeros((0, MELS), np.float32)
-    result = np.empty((len(waveform) // HOP + 1, MELS), np.float32)
-    padded = np.pad(waveform.astype(np.float32, copy=False), WINDOW // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
+    result = uncentred(np.pad(waveform.astype(np.float32, copy=False), WINDOW // 2))
+    result -= result.mean(0)
+    return result
+
+
+def uncentred(samples: np.ndarray) -> np.ndarray:
+    """float32 [N], N >= WINDOW, to the log-mel power of every WINDOW samples that lie in it, HOP apart: [T, 80]."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
+    result = np.empty((len(frames), MELS), np.float32)
     window, filters = _window(), _filters()
     for first in range(0, len(result), BLOCK):
         spectrum = np.fft.rfft(frames[first : first + BLOCK] * window, FFT)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         np.matmul(power, filters, out=result[first : first + BLOCK])
     result += np.float32(FLOOR)
-    np.log(result, out=result)
-    result -= result.mean(0)
-    return result
+    return np.log(result, out=result)
 
 
 @cache

@@ -36,7 +36,7 @@ class LetterToSound:
             return ""
         x = self._weights["embedding.weight"][letters]
         for layer in self._layers:
-            x = layer(x)
+            x = layer(x, layer.initial())
         logits = x @ self._weights["output.weight"].T + self._weights["output.bias"]
         best = logits.reshape(FRAMES_A_LETTER * len(x), -1).argmax(1)
         changes = best[np.diff(best, prepend=-1) != 0]

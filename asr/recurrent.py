@@ -18,18 +18,25 @@ class LstmLayer:
         self._input, self._recurrent = np.hstack(inputs), np.stack(recurrent)
         self._bias = np.hstack(biases[0]) + np.hstack(biases[1])
 
-    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+    def initial(self) -> np.ndarray:
+        """What the cells remember before the first frame: h and c, float32 [2, directions, 1, hidden]."""
+        directions, size, _ = self._recurrent.shape
+        return np.zeros((2, directions, 1, size), np.float32)
+
+    def __call__(self, inputs: np.ndarray, memory: np.ndarray) -> np.ndarray:
+        """memory: as `initial` has it; becomes that after the last frame, for a layer of one direction to go on."""
         directions, size, gates = self._recurrent.shape
         seen = inputs @ self._input
         seen += self._bias
         seen = seen.reshape(len(inputs), directions, 1, gates)
         seen[:, 1:] = seen[::-1, 1:].copy()
         outputs = np.empty((len(inputs), directions, 1, size), np.float32)
-        hidden, cells = np.zeros((2, directions, 1, size), np.float32)
+        hidden, cells = memory
         products = np.empty((directions, 1, gates), np.float32)
         for now, after in zip(seen, outputs, strict=True):
             np.matmul(hidden, self._recurrent, out=products)
             lstm_step(now, products, cells, (after, cells))
             hidden = after
+        memory[0] = hidden
         outputs[:, 1:] = outputs[::-1, 1:].copy()
         return outputs.reshape(len(inputs), directions * size)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchaudio.transforms import MelSpectrogram
 
-from asr.acoustic import AcousticConfig, AcousticModel, output_length
+from asr.acoustic import AcousticConfig, AcousticModel, AcousticStream, output_length
 from asr.features import FLOOR, HIGHEST, HOP, LOWEST, MELS, SAMPLE_RATE, WINDOW, log_mel
 from asr.network import AcousticNetwork
 
@@ -86,6 +86,24 @@ def test_a_unidirectional_model_hears_only_the_past() -> None:
     # An output frame sees three feature frames of the future, by its convolutions.
     np.testing.assert_allclose(before[:14], after[:14], atol=1e-6)
     assert not np.allclose(before[15:], after[15:])
+
+
+@pytest.mark.parametrize("samples", [0, 1, 159, 160, 400, 4_000, 30_011])
+@pytest.mark.parametrize("piece", [7, 200, 1_000, 16_000])
+def test_a_stream_in_pieces_is_the_whole(samples: int, piece: int) -> None:
+    torch.manual_seed(0)
+    model = in_numpy(AcousticNetwork(replace(SMALL, bidirectional=False)))
+    waveform = noise(samples)
+    stream = AcousticStream(model)
+    pieces = [stream.accept(waveform[first : first + piece]) for first in range(0, samples, piece)]
+    # What is certain isn't kept back: a frame needs 43 ms beyond its centre.
+    assert sum(map(len, pieces)) >= (samples / SAMPLE_RATE - 0.0525) / 0.04
+    np.testing.assert_allclose(np.concatenate([*pieces, stream.finish()]), model.log_probs(waveform), atol=1e-4)
+
+
+def test_a_stream_needs_a_one_way_model() -> None:
+    with pytest.raises(ValueError, match="one-way"):
+        AcousticStream(in_numpy(AcousticNetwork(SMALL)))
 
 
 def test_loudness_does_not_matter() -> None:

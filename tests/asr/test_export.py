@@ -14,10 +14,10 @@ from lm.bundle import DEFAULT
 from lm.vocabulary import SPECIAL_WORDS, Vocabulary
 
 
-def checkpoint(path: Path, units: int) -> Path:
+def checkpoint(path: Path, units: int, bidirectional: bool = True) -> Path:
     """As `asr train` writes it, with random weights."""
     torch.manual_seed(1)
-    model = AcousticNetwork(AcousticConfig(units, hidden=16, layers=1, channels=4))
+    model = AcousticNetwork(AcousticConfig(units, hidden=16, layers=1, channels=4, bidirectional=bidirectional))
     weights = {f"model.{name}": weight for name, weight in model.state_dict().items()}
     torch.save({"sizes": vars(model.config), "state_dict": weights}, path)
     return path
