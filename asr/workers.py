@@ -75,7 +75,7 @@ def share(
                 index = worker.index
                 try:
                     event = worker.pipe.recv()
-                except (EOFError, ConnectionError):
+                except (EOFError, OSError):  # it ended, perhaps within a message
                     worker.process.join()
                     worker.pipe.close()
                     workers.remove(worker)
