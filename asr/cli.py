@@ -193,11 +193,9 @@ def transcribe(
             made = made.with_hot_words(boosts) if boosts else made
             return made if unknown_words is None else made.with_unknown_words(unknown_words)
 
-        if device == "cpu":  # what PyTorch began elsewhere can't go on in another process
-            processes = threads or len(os.sched_getaffinity(0))
+        processes = threads or (len(os.sched_getaffinity(0)) if device == "cpu" else 1)
+        if device == "cpu" and recordings:  # what PyTorch began elsewhere couldn't go on in another process
             recognizer()
-        else:
-            processes = threads or 1
         options = Options(
             formats,
             Channel(channel.value),

@@ -38,7 +38,7 @@ class Bar:
             auto_refresh=False,
             disable=not shown,
         )
-        self._task = self._progress.add_task("", total=1.0, rate="")
+        self._task = self._progress.add_task(f"0/{len(recordings)}", total=1.0, rate="")
         self._progress.start()
 
     def advance(self, index: int, seconds: float, share: float) -> None:

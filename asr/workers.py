@@ -4,6 +4,7 @@ They are forked: the models are read once, and lie in memory once. What is read 
 process that such a file crashes, or that is killed for want of memory, costs no more than that file.
 """
 
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -96,6 +97,8 @@ def _fork(items: Sequence[Item], work: Callable[[Item, Report], Any], others: Se
 
     def serve() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+        # Libraries print what they find in damaged files; what is worth telling is in the result.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         # A pipe is at its end once no process holds the other side; so those see that the parent died, too.
         for other in (*others, ours):
             other.close()
