@@ -99,13 +99,11 @@ class BeamSearch:
 
     def reset(self, before: Sequence[str] = ()) -> None:
         """Begin a new utterance. before: the words since its sentence began, if it doesn't begin with it."""
-        ids = [self._ids.get(word, UNKNOWN) for word in before]
-        self._search = core.Search(self._graph, ids)
+        self._search = core.Search(self._graph, self.vocabulary.encode(before))
         # What the fused model remembers after each context's words, and how many arcs it has scored.
         self._memories: dict[int, Any] = {}
         if self.fused:
-            known = [id if id < len(self.vocabulary) else UNKNOWN for id in ids]
-            self._memories[0] = self.fused.read(self.fused.initial(), known)
+            self._memories[0] = self.fused.read(self.fused.initial(), self.vocabulary.encode(before))
         self._scored = 1
 
     def accept(self, log_probs: np.ndarray) -> None:
@@ -150,10 +148,11 @@ class BeamSearch:
         """
         self._search.end()
         count = self._search.contexts()
-        end_ngram = self._search.sentence_ends()
+        end_ngram = self._search.sentence_ends() if sentence_end else np.zeros(count)
         end_lstm = np.zeros(count)
         if self.fused:
             self._score_arcs()
+        if self.fused and sentence_end:
             end_lstm[:], _ = self.fused.score([self._memories[context] for context in range(count)], [END] * count)
         ends = np.exp(self.weights.ngram * end_ngram + self.weights.lstm * end_lstm)
         found = self._search.nbest(ends, self.config.nbest, MOST_STEPS + MOST_STEPS_EACH * self.config.nbest)
