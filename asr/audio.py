@@ -25,7 +25,7 @@ BLOCK = 1 << 22  # samples read at once at most, all channels together: 16 MiB
 CONVERT = "convert it to wav, flac, ogg, opus or mp3"
 CODECS = "m4a, mp4 and webm need pip install 'nicebeach[codecs]'"
 # What FFmpeg may take a file for. Among the others are playlists, which make it open further files and addresses.
-SOUGHT_WRONG = ("OGG", "MP3")  # in these libsndfile misses the place, or begins with noise
+NOT_SOUGHT = ("OGG", "MP3")  # in these libsndfile misses the place, or begins with noise
 FFMPEG = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf,avi,flv,mpegts,amr,ac3,eac3,ape,wv,tta"}
 MICROSECONDS = 1_000_000  # FFmpeg's unit of time
 
@@ -121,6 +121,17 @@ def duration(path: Path) -> float | None:
         return None
 
 
+class _SoundFile(soundfile.SoundFile):
+    """One that is read onwards. Its parent seeks to where it is after every read, where MP3 then begins anew."""
+
+    def seekable(self) -> bool:
+        return False
+
+    @property
+    def can_seek(self) -> bool:
+        return super().seekable()
+
+
 def _stream_blocks(stream: BinaryIO, start: float, end: float | None) -> Blocks:
     """What a seekable stream holds, by whichever library reads it."""
     begin = stream.tell()
@@ -128,7 +139,7 @@ def _stream_blocks(stream: BinaryIO, start: float, end: float | None) -> Blocks:
         raise AudioError("empty (0 bytes): record or copy it again")
     stream.seek(begin)
     try:
-        file = soundfile.SoundFile(stream)
+        file = _SoundFile(stream)
     except TypeError:  # soundfile wants to be told the rate of what is called .raw
         raise AudioError(f"raw samples without a header: {CONVERT}") from None
     except soundfile.LibsndfileError as error:
@@ -147,10 +158,10 @@ def _problem(error: soundfile.LibsndfileError) -> str:
     return str(error.error_string.removeprefix("Error : ").strip(" ."))
 
 
-def _libsndfile_blocks(file: soundfile.SoundFile, start: float, end: float | None) -> Blocks:
+def _libsndfile_blocks(file: _SoundFile, start: float, end: float | None) -> Blocks:
     _check_rate(rate := file.samplerate)
     place, first, last = 0, round(start * rate), None if end is None else round(end * rate)
-    if first and file.seekable() and file.format not in SOUGHT_WRONG:
+    if first and file.can_seek and file.format not in NOT_SOUGHT:
         place = file.seek(min(first, file.frames))
     size = _block_size(rate, file.channels)
     while last is None or place < last:

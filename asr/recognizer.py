@@ -31,6 +31,10 @@ from lm.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
 if TYPE_CHECKING:
     from asr.device import TorchAcousticModel
 
+# Root mean squares. The front end forgets how loud a recording is, but not so far below the rounding of 16 bits that
+# quiet ones would come near: what is quieter than nearly all that the model has heard is raised to what was usual.
+QUIET, USUAL = 0.005, 0.03
+
 
 @dataclass(frozen=True)
 class Word:
@@ -66,6 +70,10 @@ class Transcript:
     @property
     def text(self) -> str:
         return " ".join(segment.text for segment in self.segments if segment.words)
+
+    @property
+    def words(self) -> list[Word]:
+        return [word for segment in self.segments for word in segment.words]
 
 
 @dataclass(frozen=True)
@@ -245,7 +253,8 @@ class Recognizer:
         """The emissions of all of a window."""
         if is_silent(window.waveform):
             return blanks(output_length(len(window.waveform) // HOP + 1), len(self.units.symbols))
-        return self.emissions(window.waveform)
+        loudness = float(np.sqrt(np.square(window.waveform).mean()))
+        return self.emissions(window.waveform * np.float32(USUAL / loudness if loudness < QUIET else 1))
 
 
 def confidences(nbest: Sequence[Hypothesis], weights: Weights) -> list[float]:

@@ -23,12 +23,12 @@ SILENCE = 1e-4  # -80 dBFS, three steps of 16 bits: no microphone is so quiet, o
 LONGEST = round(30 / FRAME_SECONDS)  # frames of a stretch
 SHORTEST = LONGEST // 2  # its end is looked for between the two
 PAUSE = round(0.4 / FRAME_SECONDS)  # frames of blanks that end a stretch; fewer may stand within a word
-SEAM, NEAR = round(5 / FRAME_SECONDS), round(1 / FRAME_SECONDS)  # frames before the end, between which a seam is laid
+SEAM, NEAR = round(5 / FRAME_SECONDS), round(1 / FRAME_SECONDS)  # frames before the end; a seam is laid between them
 GAP = round(0.5 / FRAME_SECONDS)  # frames without a sound that a run of speech may hold
 # Nats by which a run of speech must beat blanks, altogether and for every frame of it. Speech has 2 to 7 a frame, 1 or 2
-# at a signal-to-noise ratio of 0 to 5 dB, and no run of it under 50; music, hum and noise have either few in all, or
-# 0.3 a frame (tests/benchmarks/transcribe/long.py).
-RUN_COST, FRAME_COST = 15.0, 0.7
+# at a signal-to-noise ratio of 0 to 5 dB, and no run of it under 50. Noise, hum and music have a few in all, or 0.3 a
+# frame (tests/benchmarks/transcribe/long.py).
+RUN_COST, FRAME_COST = 15.0, 0.5
 NEVER = -1e4  # log P of what can't be
 IS_BLANK = 0.9  # the probability of a blank that counts as one
 
@@ -142,4 +142,4 @@ def seam(times: Sequence[tuple[int, int]], frames: int) -> int:
         end, first = max(gaps, key=lambda gap: gap[1] - gap[0])
         return (end + first + 1) // 2
     # There is one word, at most: it goes to what follows, if it may go on there.
-    return times[-1][0] if times and 0 < times[-1][0] and times[-1][1] > frames - NEAR else frames
+    return times[-1][0] if times and times[-1][0] > 0 and times[-1][1] > frames - NEAR else frames
