@@ -25,7 +25,8 @@ BLOCK = 1 << 22  # samples read at once at most, all channels together: 16 MiB
 CONVERT = "convert it to wav, flac, ogg, opus or mp3"
 CODECS = "m4a, mp4 and webm need pip install 'nicebeach[codecs]'"
 # What FFmpeg may take a file for. Among the others are playlists, which make it open further files and addresses.
-CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf,avi,flv,mpegts,amr,ac3,eac3,ape,wv,tta"
+NOT_SOUGHT = ("OGG", "MP3")  # in these libsndfile misses the place, or begins with noise
+FFMPEG = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf,avi,flv,mpegts,amr,ac3,eac3,ape,wv,tta"}
 MICROSECONDS = 1_000_000  # FFmpeg's unit of time
 
 Blocks = Iterator[tuple[np.ndarray, int]]  # float32 [n, channels] and their rate, which stays the same
@@ -111,11 +112,24 @@ def duration(path: Path) -> float | None:
         pass
     try:
         import av
-
-        with path.open("rb") as file, av.open(file, options={"format_whitelist": CONTAINERS}) as container:
-            return container.duration / MICROSECONDS if container.duration else None
-    except (ImportError, OSError, ValueError):  # av's errors are one of the latter two
+    except ImportError:
         return None
+    try:
+        with path.open("rb") as file, av.open(file, mode="r", options=FFMPEG) as container:
+            return container.duration / MICROSECONDS if container.duration else None
+    except (av.FFmpegError, OSError):
+        return None
+
+
+class _SoundFile(soundfile.SoundFile):
+    """One that is read onwards. Its parent seeks to where it is after every read, where MP3 then begins anew."""
+
+    def seekable(self) -> bool:
+        return False
+
+    @property
+    def can_seek(self) -> bool:
+        return super().seekable()
 
 
 def _stream_blocks(stream: BinaryIO, start: float, end: float | None) -> Blocks:
@@ -125,7 +139,7 @@ def _stream_blocks(stream: BinaryIO, start: float, end: float | None) -> Blocks:
         raise AudioError("empty (0 bytes): record or copy it again")
     stream.seek(begin)
     try:
-        file = soundfile.SoundFile(stream)
+        file = _SoundFile(stream)
     except TypeError:  # soundfile wants to be told the rate of what is called .raw
         raise AudioError(f"raw samples without a header: {CONVERT}") from None
     except soundfile.LibsndfileError as error:
@@ -144,23 +158,21 @@ def _problem(error: soundfile.LibsndfileError) -> str:
     return str(error.error_string.removeprefix("Error : ").strip(" ."))
 
 
-def _libsndfile_blocks(file: soundfile.SoundFile, start: float, end: float | None) -> Blocks:
-    rate = file.samplerate
-    _check_rate(rate)
-    first, size = round(start * rate), _block_size(rate, file.channels)
-    left = None if end is None else round(end * rate) - first
-    if first and file.seekable():
-        file.seek(min(first, file.frames))
-        first = 0
-    while (want := size if left is None or first else min(size, left)) and len(
-        block := file.read(min(want, first) if first else want, dtype="float32", always_2d=True)
-    ):
-        if first:  # what can't be sought is read over
-            first -= len(block)
-            continue
-        if left is not None:
-            left -= len(block)
-        yield block, rate
+def _libsndfile_blocks(file: _SoundFile, start: float, end: float | None) -> Blocks:
+    _check_rate(rate := file.samplerate)
+    place, first, last = 0, round(start * rate), None if end is None else round(end * rate)
+    if first and file.can_seek and file.format not in NOT_SOUGHT:
+        place = file.seek(min(first, file.frames))
+    size = _block_size(rate, file.channels)
+    while last is None or place < last:
+        # What can't be sought is read over.
+        count = min(size, (first if place < first else last or place + size) - place)
+        block = file.read(count, dtype="float32", always_2d=True)
+        if not len(block):
+            break
+        if place >= first:
+            yield block, rate
+        place += len(block)
 
 
 def _ffmpeg_blocks(stream: BinaryIO, start: float, end: float | None, problem: str) -> Blocks:
@@ -171,34 +183,31 @@ def _ffmpeg_blocks(stream: BinaryIO, start: float, end: float | None, problem: s
         message = f"damaged, or not a sound file that libsndfile reads ({problem}): {CONVERT}; {CODECS}"
         raise AudioError(message) from None
     try:
-        with av.open(stream, options={"format_whitelist": CONTAINERS}) as container:
-            if not container.streams.audio:
+        with av.open(stream, mode="r", options=FFMPEG) as container:
+            sound = next(iter(container.streams.audio), None)
+            if sound is None:
                 raise AudioError("holds no sound, only other things: record it again")
-            sound = container.streams.audio[0]
-            rate, origin = sound.rate, sound.start_time or 0
-            _check_rate(rate)
-            if start:
-                # The nearest place before it from which decoding can begin; what is too early is dropped below.
-                container.seek(origin + int(start / sound.time_base), stream=sound)
-            resampler = av.AudioResampler(format="fltp", rate=rate)  # an encoder may change the layout on the way
-            place = None
-            last = None if end is None else round(end * rate)
-            for decoded in container.decode(sound):
-                for frame in resampler.resample(decoded):
-                    block = frame.to_ndarray().T
-                    if place is None:
-                        seconds = 0.0 if frame.pts is None else float((frame.pts - 0) * frame.time_base)
-                        place = round((seconds - float(origin * sound.time_base)) * rate)
-                    begin, stop = round(start * rate) - place, len(block) if last is None else last - place
-                    place += len(block)
-                    if stop <= 0:
-                        return
-                    if len(block := block[max(0, begin) : stop]):
-                        yield block, rate
+            _check_rate(rate := sound.rate)
+            origin = float((sound.start_time or 0) * (sound.time_base or 0))
+            first, last = round(start * rate), None if end is None else round(end * rate)
+            if first:  # to the nearest place before it from which decoding can begin
+                container.seek(round((origin + start) * MICROSECONDS))
+            resampler = av.AudioResampler(format="fltp", rate=rate)
+            place = -1  # samples of the recording before the next frame; -1: not known yet
+            for frame in (frame for decoded in container.decode(sound) for frame in resampler.resample(decoded)):
+                if place < 0:
+                    place = round(((frame.time or origin) - origin) * rate) if first else 0
+                block = frame.to_ndarray().T[max(0, first - place) : None if last is None else max(0, last - place)]
+                if len(block):
+                    yield block, rate
+                place += frame.samples
+                if last is not None and place >= last:
+                    break
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, AudioError):
             raise
-        message = f"damaged, or not a sound file (libsndfile: {problem}; FFmpeg: {error.args[-1]}): {CONVERT}"
+        reason = error.strerror if isinstance(error, av.FFmpegError) else error
+        message = f"damaged, or not a sound file (libsndfile: {problem}; FFmpeg: {reason}): {CONVERT}"
         raise AudioError(message) from None
 
 
@@ -272,4 +281,4 @@ def _one_channel(block: np.ndarray, channel: Channel) -> np.ndarray:
         return mono
     if channel is Channel.right and channels < 2:
         raise AudioError("has one channel, so no right one: ask for left or mix")
-    return block[:, channel is Channel.right]
+    return block[:, 1 if channel is Channel.right else 0]

@@ -17,11 +17,11 @@ from asr.acoustic import FRAME_SECONDS, AcousticConfig, AcousticModel, output_le
 from asr.audio import Channel
 from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch
 from asr.decoder.hypothesis import Hypothesis, Weights
-from asr.decoder.rescore import rescore
+from asr.decoder.rescore import rescore, state_after
 from asr.features import HOP, SAMPLE_RATE
 from asr.letter_to_sound import LetterToSound
 from asr.lexicon import compile_tree, read_lexicon
-from asr.segments import Stretch, Window, is_silent, stretches, windows
+from asr.segments import Stretch, Window, blanks, is_silent, seam, stretches, windows
 from asr.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
 from lm.bundle import DEFAULT, Bundle, Dequantized, open_bundle
 from lm.kenlm_trie import NgramTables, read_trie
@@ -31,7 +31,9 @@ from lm.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
 if TYPE_CHECKING:
     from asr.device import TorchAcousticModel
 
-NEVER = -1e4  # log P of what can't be
+# Root mean squares. The front end forgets how loud a recording is, but not so far below the rounding of 16 bits that
+# quiet ones would come near: what is quieter than nearly all that the model has heard is raised to what was usual.
+QUIET, USUAL = 0.005, 0.03
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,10 @@ class Transcript:
     def text(self) -> str:
         return " ".join(segment.text for segment in self.segments if segment.words)
 
+    @property
+    def words(self) -> list[Word]:
+        return [word for segment in self.segments for word in segment.words]
+
 
 @dataclass(frozen=True)
 class Context:
@@ -76,6 +82,9 @@ class Context:
 
     words: tuple[str, ...] = ()  # of the sentence that goes on
     lstm: LstmState | None = None  # None: nothing was said
+
+
+NOTHING_SAID = Context()
 
 
 class Recognizer:
@@ -155,12 +164,14 @@ class Recognizer:
         config = replace(search.config, nbest=1, add=False)
         return BeamSearch(search.tree, search.ngram, search.vocabulary, config, Weights(0, 0, -1))
 
-    def decode(self, log_probs: np.ndarray, context: Context = Context()) -> list[Hypothesis]:
-        """Both passes over log-probs [T, units]: hypotheses, best first."""
+    def decode(
+        self, log_probs: np.ndarray, context: Context = NOTHING_SAID, sentence_end: bool = True
+    ) -> list[Hypothesis]:
+        """Both passes over log-probs [T, units]: hypotheses, best first. sentence_end: does a sentence end there?"""
         search = copy.copy(self.search)  # of which every thread needs its own
         search.reset(context.words)
         search.accept(log_probs)
-        return rescore(search.finish(), self.lstm, self.weights, context.lstm)
+        return rescore(search.finish(sentence_end), self.lstm, self.weights, context.lstm, sentence_end)
 
     def transcribe(
         self,
@@ -204,10 +215,20 @@ class Recognizer:
         def seconds(frame: int) -> float:
             return round(start + min(frame * FRAME_SECONDS, samples / SAMPLE_RATE), 2)
 
-        first, context = 0, Context()
+        first, context = 0, NOTHING_SAID
+        left = np.zeros((0, len(self.units.symbols)), np.float32)  # the frames after a seam
         for stretch in self.stretches(counted()):
-            readings = self.decode(stretch.log_probs, context)
-            end = first + len(stretch.log_probs)
+            log_probs = np.concatenate([left, stretch.log_probs])
+            readings = self.decode(log_probs, context, stretch.pause)
+            if not stretch.pause:
+                # What comes before the seam is searched again, so that readings and scores are of no other frames.
+                end = seam(readings[0].times, len(log_probs))
+                log_probs, left = log_probs[:end], log_probs[end:]
+                readings = self.decode(log_probs, context, sentence_end=False)
+            else:
+                left = left[:0]
+            context = self._after(readings[0].words, context, stretch.pause)
+            end = first + len(log_probs)
             best, sure = readings[0], confidences(readings, self.weights)
             words = [
                 Word(word, seconds(first + spoken), seconds(first + silent), round(confidence, 3))
@@ -216,17 +237,24 @@ class Recognizer:
             yield Segment(seconds(first), seconds(end), words, readings[:nbest])
             first = end
 
+    def _after(self, words: tuple[str, ...], context: Context, sentence_end: bool) -> Context:
+        """The context after further words."""
+        if sentence_end and not self.carry_context:
+            return NOTHING_SAID
+        lstm = state_after(words, self.lstm, context.lstm, sentence_end)
+        said = () if sentence_end else (*context.words, *words)[-self.search.ngram.order :]  # it looks back no further
+        return Context(said, lstm)
+
     def stretches(self, blocks: Iterable[np.ndarray]) -> Iterator[Stretch]:
         """The emissions of a recording, between pauses. blocks: as for `segments`."""
         return stretches(self._read(window)[window.frames] for window in windows(blocks))
 
     def _read(self, window: Window) -> np.ndarray:
         """The emissions of all of a window."""
-        if not is_silent(window.waveform):
-            return self.emissions(window.waveform)
-        log_probs = np.full((output_length(len(window.waveform) // HOP + 1), len(self.units.symbols)), NEVER)
-        log_probs[:, BLANK] = 0.0
-        return log_probs.astype(np.float32)
+        if is_silent(window.waveform):
+            return blanks(output_length(len(window.waveform) // HOP + 1), len(self.units.symbols))
+        loudness = float(np.sqrt(np.square(window.waveform).mean()))
+        return self.emissions(window.waveform * np.float32(USUAL / loudness if loudness < QUIET else 1))
 
 
 def confidences(nbest: Sequence[Hypothesis], weights: Weights) -> list[float]:
