@@ -38,7 +38,9 @@ def expand(arguments: Iterable[str]) -> list[Recording]:
     """
     found: dict[str, tuple[Path, Path, str]] = {}
     for path, base, problem in _found(arguments):
-        found.setdefault("-" if path == STDIN else os.path.abspath(path), (path, base, problem))
+        # Links to files are files of their own, but a folder is the same however one gets there.
+        place = "-" if path == STDIN else os.path.join(os.path.realpath(path.parent), path.name)
+        found.setdefault(place, (path, base, problem))
     names = _outputs([(path, base) for path, base, _ in found.values()])
     return [Recording(path, name, problem) for (path, _, problem), name in zip(found.values(), names, strict=True)]
 
@@ -60,7 +62,7 @@ def _found(arguments: Iterable[str]) -> Iterator[tuple[Path, Path, str]]:
             if not below:
                 yield path, path.parent, "holds no recordings: name a folder with wav, flac, ogg, opus, mp3, m4a, ..."
         elif glob.has_magic(argument) and not os.path.lexists(path):  # a name may hold [, too
-            matches = sorted(glob.glob(argument, recursive=True))
+            matches = sorted(glob.glob(argument, recursive=True), key=lambda match: (match.count(os.sep), match))
             if not matches:
                 yield path, path.parent, "matches no file: check the pattern"
             fixed = Path(*path.parts[: next(n for n, part in enumerate(path.parts) if glob.has_magic(part))])

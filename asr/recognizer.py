@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from asr import audio
+from asr import audio, writers
 from asr.acoustic import FRAME_SECONDS, AcousticConfig, AcousticModel, output_length
 from asr.audio import Channel
 from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch
@@ -74,6 +74,22 @@ class Transcript:
     @property
     def words(self) -> list[Word]:
         return [word for segment in self.segments for word in segment.words]
+
+    def to_srt(self, word_times: bool = False) -> str:
+        """SubRip subtitles, as asr.writers.srt makes them."""
+        return writers.srt(self, word_times)
+
+    def to_vtt(self, word_times: bool = False) -> str:
+        """WebVTT subtitles, as asr.writers.vtt makes them."""
+        return writers.vtt(self, word_times)
+
+    def to_tsv(self, word_times: bool = False, confidence: bool = False) -> str:
+        """Rows of start and end in milliseconds and text, as asr.writers.tsv makes them."""
+        return writers.tsv(self, word_times, confidence)
+
+    def to_ctm(self, file: str = "-", channel: str = "1") -> str:
+        """NIST's time-marked words, as asr.writers.ctm makes them."""
+        return writers.ctm(self, file, channel)
 
 
 @dataclass(frozen=True)

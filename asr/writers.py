@@ -1,8 +1,10 @@
 """Transcripts as text, JSON, subtitles and tables: a function a format, from a transcript to a string."""
 
 import io
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from rapidfuzz.distance import Levenshtein
@@ -31,7 +33,7 @@ def txt(transcript: "Transcript", word_times: bool = False, confidence: bool = F
     if not (word_times or confidence):
         return transcript.text + "\n"
     lines = []
-    for word in _words(transcript):
+    for word in transcript.words:
         times = [f"{word.start:.2f}", f"{word.end:.2f}"] if word_times else []
         lines.append("\t".join([*times, *([f"{word.confidence:.3f}"] if confidence else []), word.word]) + "\n")
     return "".join(lines)
@@ -43,7 +45,7 @@ def tsv(transcript: "Transcript", word_times: bool = False, confidence: bool = F
     confidence adds a column: the mean of the cue's words.
     """
     lines = ["start\tend\ttext" + ("\tconfidence" if confidence else "")]
-    for cue in cues(_words(transcript), word_times):
+    for cue in cues(transcript.words, word_times):
         mean = f"\t{sum(word.confidence for word in cue.words) / len(cue.words):.3f}" if confidence else ""
         lines.append(f"{round(1000 * cue.start)}\t{round(1000 * cue.end)}\t{cue.text}{mean}")
     return "\n".join(lines) + "\n"
@@ -54,12 +56,8 @@ def ctm(transcript: "Transcript", file: str = "-", channel: str = "1") -> str:
     file = "_".join(file.split())  # columns are parted by spaces
     return "".join(
         f"{file} {channel} {word.start:.2f} {word.end - word.start:.2f} {word.word} {word.confidence:.3f}\n"
-        for word in _words(transcript)
+        for word in transcript.words
     )
-
-
-def _words(transcript: "Transcript") -> list["Word"]:
-    return [word for segment in transcript.segments for word in segment.words]
 
 
 # --- Subtitles --------------------------------------------------------------------------------------------
@@ -82,7 +80,7 @@ def srt(transcript: "Transcript", word_times: bool = False) -> str:
     """SubRip subtitles; with word_times a cue is a word."""
     return "".join(
         f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_lines(cue.text)}\n\n"
-        for number, cue in enumerate(cues(_words(transcript), word_times), 1)
+        for number, cue in enumerate(cues(transcript.words, word_times), 1)
     )
 
 
@@ -90,7 +88,7 @@ def vtt(transcript: "Transcript", word_times: bool = False) -> str:
     """WebVTT subtitles; with word_times a cue is a word."""
     return "WEBVTT\n\n" + "".join(
         f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_lines(cue.text)}\n\n"
-        for cue in cues(_words(transcript), word_times)
+        for cue in cues(transcript.words, word_times)
     )
 
 
@@ -106,10 +104,10 @@ def cues(words: Sequence["Word"], word_times: bool = False) -> list[Cue]:
         found.append(Cue(start, max(group[-1].end, start + BLINK), group))
     if word_times:
         return found
-    limits = [*(cue.start for cue in found[1:]), float("inf")]
+    following = chain((cue.start for cue in found[1:]), [math.inf])
     return [
         Cue(cue.start, max(cue.end, min(cue.start + SHORTEST, limit)), cue.words)
-        for cue, limit in zip(found, limits, strict=True)
+        for cue, limit in zip(found, following, strict=False)
     ]
 
 
@@ -187,7 +185,7 @@ def as_json(file: str, transcript: "Transcript", weights: "Weights") -> dict[str
         "duration": round(transcript.duration, 3),
         "text": transcript.text,
         "segments": segments,
-        "words": [vars(word) for word in _words(transcript)],
+        "words": [vars(word) for word in transcript.words],
         "nbest": nbests[0] if nbests else [],
         "error": None,
     }
