@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from asr import audio
+from asr import audio, writers
 from asr.acoustic import FRAME_SECONDS, AcousticConfig, AcousticModel, output_length
 from asr.audio import Channel
 from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch
@@ -74,6 +74,22 @@ class Transcript:
     @property
     def words(self) -> list[Word]:
         return [word for segment in self.segments for word in segment.words]
+
+    def to_srt(self) -> str:
+        """SubRip subtitles."""
+        return writers.srt(self)
+
+    def to_vtt(self) -> str:
+        """WebVTT subtitles."""
+        return writers.vtt(self)
+
+    def to_tsv(self) -> str:
+        """Whisper's columns: start and end in milliseconds, and text, a row a subtitle."""
+        return writers.tsv(self)
+
+    def to_ctm(self, file: str = "-") -> str:
+        """NIST's CTM, a line a word: file, channel, start, duration, word, confidence."""
+        return writers.ctm(self, file)
 
 
 @dataclass(frozen=True)
