@@ -75,21 +75,21 @@ class Transcript:
     def words(self) -> list[Word]:
         return [word for segment in self.segments for word in segment.words]
 
-    def to_srt(self, word_times: bool = False) -> str:
-        """SubRip subtitles, as asr.writers.srt makes them."""
-        return writers.srt(self, word_times)
+    def to_srt(self) -> str:
+        """SubRip subtitles."""
+        return writers.srt(self)
 
-    def to_vtt(self, word_times: bool = False) -> str:
-        """WebVTT subtitles, as asr.writers.vtt makes them."""
-        return writers.vtt(self, word_times)
+    def to_vtt(self) -> str:
+        """WebVTT subtitles."""
+        return writers.vtt(self)
 
-    def to_tsv(self, word_times: bool = False, confidence: bool = False) -> str:
-        """Rows of start and end in milliseconds and text, as asr.writers.tsv makes them."""
-        return writers.tsv(self, word_times, confidence)
+    def to_tsv(self) -> str:
+        """Whisper's columns: start and end in milliseconds, and text, a row a subtitle."""
+        return writers.tsv(self)
 
-    def to_ctm(self, file: str = "-", channel: str = "1") -> str:
-        """NIST's time-marked words, as asr.writers.ctm makes them."""
-        return writers.ctm(self, file, channel)
+    def to_ctm(self, file: str = "-") -> str:
+        """NIST's CTM, a line a word: file, channel, start, duration, word, confidence."""
+        return writers.ctm(self, file)
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ SHORTEST = LONGEST // 2  # its end is looked for between the two
 PAUSE = round(0.4 / FRAME_SECONDS)  # frames of blanks that end a stretch; fewer may stand within a word
 SEAM, NEAR = round(5 / FRAME_SECONDS), round(1 / FRAME_SECONDS)  # frames before the end; a seam is laid between them
 GAP = round(0.5 / FRAME_SECONDS)  # frames without a sound that a run of speech may hold
-# Nats by which a run of speech must beat blanks, altogether and for every frame of it. Speech has 2 to 7 a frame, 1 or 2
-# at a signal-to-noise ratio of 0 to 5 dB, and no run of it under 50. Noise, hum and music have a few in all, or 0.3 a
-# frame (tests/benchmarks/transcribe/long.py).
+# Nats by which a run of speech must beat blanks, altogether and for every frame of it. Speech has 2 to 7 a frame, 1 or
+# 2 at a signal-to-noise ratio of 0 to 5 dB, and no run of it under 50. Noise, hum and music have a few in all, or 0.3 a
+# frame.
 RUN_COST, FRAME_COST = 15.0, 0.5
 NEVER = -1e4  # log P of what can't be
 IS_BLANK = 0.9  # the probability of a blank that counts as one

@@ -7,8 +7,8 @@ no pauses but their own. It and its first minute are transcribed from a file, ea
 peak of all that is resident, time is of the processor, without loading the models. Sounds are made, ten minutes each:
 silence, white and pink noise, mains hum with its harmonics, chords and arpeggios of decaying tones.
 
-Bars: memory at most 1.5 times that of the minute, 0.15 s a second of audio, within 0.5 points of the word error rate of the
-same utterances one at a time, at most one word a minute of what is no speech. Linux only.
+Bars: memory at most 1.5 times that of the minute, 0.15 s a second of audio, within 0.5 points of the word error rate of
+the same utterances one at a time, at most one word a minute of what is no speech. Linux only.
 """
 
 import argparse
