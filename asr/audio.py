@@ -206,9 +206,7 @@ def _ffmpeg_blocks(stream: BinaryIO, start: float, end: float | None, problem: s
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, AudioError):
             raise
-        reason = error.strerror if isinstance(error, av.FFmpegError) else error
-        message = f"damaged, or not a sound file (libsndfile: {problem}; FFmpeg: {reason}): {CONVERT}"
-        raise AudioError(message) from None
+        raise AudioError(f"damaged, or not a sound file ({problem}): {CONVERT}") from None
 
 
 def _array_blocks(samples: np.ndarray, rate: int, start: float, end: float | None) -> Blocks:
