@@ -20,7 +20,7 @@ lint: .venv/ready
 	$(BIN)/mypy
 
 .venv/ready: pyproject.toml setup.py $(wildcard asr/decoder/*.cpp asr/decoder/*.hpp)
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nicebeach needs Python 3.11 or newer")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and "nicebeach needs Python 3.11.4 or newer")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet '$(TORCH)'
 	$(BIN)/pip install --quiet --no-deps 'torchaudio>=2.9'

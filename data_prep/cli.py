@@ -1,9 +1,9 @@
-"""``data-prep``: from a corpus on disk to a manifest, what is in it, and whether that may be trained on."""
+"""``data-prep``: from nothing to a corpus, its manifest or shards, what is in it, and whether it may be trained on."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,15 +11,91 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data_prep import MAX_SECONDS, Kind
+from lm.cli import one_line_errors
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
 
     from data_prep.manifest import Prepared
 
-app = typer.Typer(help="Speech corpora to lhotse manifests.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Speech corpora: fetched, unpacked, as lhotse manifests and shards.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 CORPUS_HELP = "A corpus folder, a Common Voice .tsv or a manifest."
+
+
+@app.command("download")
+def download_(
+    corpus: Annotated[str, typer.Argument(help="librispeech, mini-librispeech, librispeech-lm, ljspeech or a .toml.")],
+    folder: Annotated[Path, typer.Argument(help="Where the archives go; unpack them with data-prep unpack.")],
+    only: Annotated[
+        list[str] | None, typer.Option(help="Fetch this archive. May be given several times.", show_default="all")
+    ] = None,
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An address to fetch from. May be given several times; they are tried in order.",
+            metavar="URL",
+            show_default="the official ones",
+        ),
+    ] = None,
+) -> None:
+    """Fetch the archives of a corpus, and verify their sizes and checksums.
+
+    A connection that is cut, or a run that is killed, goes on where it stopped. What is there is not fetched again.
+
+    librispeech, 61 GB: train-clean-100, train-clean-360, train-other-500, dev-clean, dev-other, test-clean, test-other.
+
+    mini-librispeech, 0.5 GB: train-clean-5, dev-clean-2.
+
+    librispeech-lm, 3.7 GB: librispeech-vocab.txt, librispeech-lexicon.txt, librispeech-lm-norm.txt.gz, 3-gram.arpa.gz,
+    4-gram.arpa.gz, 3-gram.pruned.1e-7.arpa.gz, 3-gram.pruned.3e-7.arpa.gz.
+
+    ljspeech, 2.7 GB: LJSpeech.
+
+    A .toml file may describe another corpus, as those in data_prep/corpora do.
+
+    A mirror is what stands before a file's path, which is 12/dev-clean.tar.gz for LibriSpeech's dev-clean.
+
+    Examples:
+
+        data-prep download librispeech data --only train-clean-100 --only dev-clean
+
+        data-prep download mini-librispeech data --mirror https://openslr.elda.org/resources
+    """
+    with one_line_errors():
+        from data_prep.download import download, read_corpus
+
+        described = read_corpus(corpus)
+        archives = described.choose(only or [])
+        if not download(archives, folder, mirror or described.mirrors):
+            print(f"nothing to do, all is there: {', '.join(archives)}", file=sys.stderr)
+
+
+@app.command("unpack")
+def unpack_(
+    archives: Annotated[list[Path], typer.Argument(metavar="ARCHIVE...", help=".tar, .tar.gz, .tar.bz2 or .tar.xz.")],
+    folder: Annotated[Path, typer.Argument(help="Where to.")],
+) -> None:
+    """Unpack archives of corpora: whole, or not at all.
+
+    An archive with a link, a device or a path that leads outside is refused. LibriSpeech's become one LibriSpeech/.
+    What was unpacked before is skipped; delete FOLDER/.ARCHIVE.unpacked to have it unpacked again.
+
+    Examples:
+
+        data-prep unpack data/train-clean-100.tar.gz data/dev-clean.tar.gz data
+    """
+    with one_line_errors():
+        from data_prep.unpack import unpack
+
+        for archive in archives:
+            files = unpack(archive, folder)
+            told = "nothing to do, unpacked before" if files is None else f"{files} files to {folder}"
+            print(f"{archive}: {told}", file=sys.stderr)
 
 
 @app.command()
@@ -98,6 +174,34 @@ def show(
     for key, value in summary.items():
         shown = f"{value['seconds']:.2f} s  {value['id']}" if isinstance(value, dict) else value
         print(f"{key.replace('_', ' '):<28}{shown}")
+
+
+@app.command()
+def shards(
+    manifest: Annotated[Path, typer.Argument(help="A manifest: .jsonl or .jsonl.gz.")],
+    folder: Annotated[Path, typer.Argument(help="The folder to make.")],
+    shard_size: Annotated[int, typer.Option(help="How many utterances a shard has.", min=1)] = 1000,
+    jobs: Annotated[
+        int | None, typer.Option(help="How many processes write shards.", min=1, show_default="one a core")
+    ] = None,
+) -> None:
+    """Write a manifest's utterances, audio and all, to shards: to be trained on elsewhere.
+
+    The shards are lhotse's (Shar): cuts.000000.jsonl.gz, recording.000000.tar and so on. Audio is FLAC of 16 bits.
+
+    Examples:
+
+        data-prep shards train.jsonl.gz train-shards --shard-size 2000
+    """
+    with one_line_errors():
+        from data_prep.manifest import read_manifest, write_shards
+
+        prepared = read_manifest(manifest, float("inf"))
+        report_drops(prepared)
+        if not len(prepared.cuts):
+            raise ValueError(f"{manifest}: no usable utterance")
+        write_shards(prepared.cuts, folder, shard_size, jobs or len(os.sched_getaffinity(0)))
+        print(f"{folder}: {len(prepared.cuts)} utterances", file=sys.stderr)
 
 
 @app.command()
@@ -195,18 +299,6 @@ def report_drops(prepared: "Prepared") -> None:
     for reason, ids in prepared.dropped.items():
         examples = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
         print(f"dropped {len(ids)}: {reason} ({examples})", file=sys.stderr)
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """What a user can cause is told in one line, without a traceback."""
-    try:
-        yield
-    except BrokenPipeError:  # the reader has seen enough, as `head` does; Typer ends quietly
-        raise
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(1) from error
 
 
 if __name__ == "__main__":

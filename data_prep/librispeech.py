@@ -5,14 +5,26 @@
 Ours because lhotse's recipe reads .flac only, and stops at the first file that it can't read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_prep import MAX_SECONDS
 from data_prep.manifest import Item, Prepared, audio_files, prepare, read_lines, read_table
+from data_prep.unpack import download_and_unpack
 
 # From a chapter up to LibriSpeech/ itself and no higher: a folder of several corpora is none of them.
 LISTINGS = ("*.trans.txt", "*/*.trans.txt", "*/*/*.trans.txt", "*/*/*/*.trans.txt")
+
+
+def download_librispeech(
+    folder: Path, only: Sequence[str] = (), mirrors: Sequence[str] = (), corpus: str = "librispeech"
+) -> Path:
+    """Fetches and unpacks the corpus (61 GB, or 0.5 with "mini-librispeech"), or subsets of these names.
+
+    Returns the folder of the subsets. Raises what `download` and `unpack` raise.
+    """
+    download_and_unpack(corpus, folder, only, mirrors)
+    return folder / "LibriSpeech"
 
 
 def prepare_librispeech(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> Prepared:

@@ -3,11 +3,18 @@
 Ours because lhotse's recipe reads .wav only, wants three fields and takes every speaker for the same woman.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_prep import MAX_SECONDS
 from data_prep.manifest import Item, Prepared, audio_files, prepare, read_lines
+from data_prep.unpack import download_and_unpack
+
+
+def download_ljspeech(folder: Path, mirrors: Sequence[str] = (), corpus: str = "ljspeech") -> Path:
+    """Fetches and unpacks the corpus (3 GB). Returns its folder. Raises what `download` and `unpack` raise."""
+    download_and_unpack(corpus, folder, mirrors=mirrors)
+    return folder / "LJSpeech-1.1"
 
 
 def prepare_ljspeech(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> Prepared:

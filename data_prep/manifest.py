@@ -1,6 +1,8 @@
 """What all corpus layouts share: from items (id, audio, text) to a lhotse manifest, every drop counted."""
 
 import os
+import shutil
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import soundfile
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
-from lhotse.audio import AudioSource
+from lhotse.audio import AudioLoadingError, AudioSource, DurationMismatchError
 from lhotse.cut import Cut
 from rich.console import Console
 from rich.progress import track
@@ -52,7 +54,7 @@ def prepare(items: Iterable[Item], max_seconds: float = MAX_SECONDS) -> Prepared
     """
     ordered = sorted(items, key=lambda item: (item.id, str(item.audio)))
     console = Console(stderr=True)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool:  # the time is the disk's and libsndfile's, which let other threads run
         looked_at = pool.map(lambda item: _cut_or_reason(item, max_seconds), ordered)
         quiet = not console.is_terminal
         results = list(track(looked_at, "Reading headers", len(ordered), console=console, disable=quiet))
@@ -154,6 +156,49 @@ def write(cuts: CutSet, path: Path) -> None:
         unfinished = Path(folder) / path.name
         cuts.to_file(unfinished)
         os.replace(unfinished, path)
+
+
+def open_cuts(path: Path) -> CutSet:
+    """The cuts of a manifest, or of a folder of shards as ``write_shards`` makes them: ``cut.load_audio`` reads both.
+
+    Those of shards are read as they are gone through, audio and all: keep none, and go through them in order.
+
+    Raises:
+        FileNotFoundError: there is no such path.
+        ValueError: it is neither.
+    """
+    if path.is_dir():
+        if not any(path.glob("cuts.*.jsonl.gz")):
+            raise ValueError(f"{path}: no shards (cuts.000000.jsonl.gz, ...) in it, data-prep shards writes them")
+        return CutSet.from_shar(in_dir=path)
+    check_manifest_name(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such manifest, data-prep manifest writes one")
+    return CutSet.from_file(path)
+
+
+def write_shards(cuts: CutSet, folder: Path, shard_size: int, jobs: int = 1) -> None:
+    """Writes lhotse Shar shards of ``shard_size`` utterances, whole or not at all: cuts, and their audio as FLAC.
+
+    FLAC keeps 16 bits a sample, so that what had more is rounded. ``jobs`` processes write a shard each.
+
+    Raises:
+        FileExistsError: there is something at ``folder``.
+        ValueError: audio can't be read.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder}: exists, delete it to have its shards written again")
+    unfinished = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a killed run
+    unfinished.mkdir(parents=True)
+    try:
+        cuts.to_shar(unfinished, {"recording": "flac"}, shard_size, num_jobs=jobs, verbose=sys.stderr.isatty())
+        unfinished.rename(folder)
+    except (AudioLoadingError, DurationMismatchError) as error:
+        problem = str(error).splitlines()[0].removesuffix(" Details:")
+        raise ValueError(f"{problem} Copy it again, or delete it and write the manifest again") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def read_manifest(path: Path, max_seconds: float = MAX_SECONDS) -> Prepared:
