@@ -24,8 +24,8 @@ BLOCK = 1 << 22  # samples read at once at most, all channels together: 16 MiB
 
 CONVERT = "convert it to wav, flac, ogg, opus or mp3"
 CODECS = "m4a, mp4 and webm need pip install 'nicebeach[codecs]'"
-# What FFmpeg may take a file for. Among the others are playlists, which make it open further files and addresses.
 NOT_SOUGHT = ("OGG", "MP3")  # in these libsndfile misses the place, or begins with noise
+# What FFmpeg may take a file for. Among the others are playlists, which make it open further files and addresses.
 FFMPEG = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf,avi,flv,mpegts,amr,ac3,eac3,ape,wv,tta"}
 MICROSECONDS = 1_000_000  # FFmpeg's unit of time
 
@@ -62,7 +62,8 @@ def blocks(
     wav, ogg, opus and mp3, which may be cut anywhere, what is there is read.
     """
     if start < 0 or (end is not None and end <= start):
-        raise AudioError(f"nothing lies between {start:g} and {end} s: give a start of at least 0 and a later end")
+        until = "on" if end is None else f"to {end:g} s"
+        raise AudioError(f"nothing lies from {start:g} s {until}: give a start of at least 0 and a later end")
     try:
         if isinstance(source, np.ndarray):
             yield from _resampled(_array_blocks(source, rate, start, end), channel, start)
@@ -105,6 +106,8 @@ def load_cut(cut: "Cut") -> np.ndarray:
 
 def duration(path: Path) -> float | None:
     """How many seconds a file holds by what its header says; None if it doesn't say, or can't be read."""
+    if not path.is_file():  # a pipe could be read but once
+        return None
     try:
         info = soundfile.info(path)
         return info.frames / info.samplerate if 0 < info.frames < 2**62 and info.samplerate else None

@@ -153,6 +153,7 @@ class Recognizer:
     def _with_search(self, config: BeamConfig, boosts: Mapping[str, float]) -> "Recognizer":
         old = self.search
         other = copy.copy(self)
+        other.__dict__.pop("_lexicon_alone", None)  # of the old search
         other.search = make_search(self.units, old.ngram, old.vocabulary, config, old.weights, boosts)
         return other
 
@@ -212,7 +213,8 @@ class Recognizer:
             segments.append(segment)
             if progress:
                 progress(segment.end - start)
-        return Transcript(segments[-1].end - start, segments)
+        # A few samples of a high rate may be none at 16 kHz.
+        return Transcript(round(segments[-1].end - start, 2) if segments else 0.0, segments)
 
     def segments(self, blocks: Iterable[np.ndarray], start: float = 0.0, nbest: int = 10) -> Iterator[Segment]:
         """The segments of a recording, each as soon as it is decoded; memory doesn't grow with the recording.

@@ -39,7 +39,6 @@ class Window:
 
     waveform: np.ndarray
     frames: slice
-    end: int  # samples of the recording before the end of what it is read for
 
 
 def windows(blocks: Iterable[np.ndarray], size: float = WINDOW, context: float = CONTEXT) -> Iterator[Window]:
@@ -48,19 +47,17 @@ def windows(blocks: Iterable[np.ndarray], size: float = WINDOW, context: float =
     The last one is as long as the others, if the recording is: it overlaps with the one before as much as needed.
     """
     longest, around = (round(seconds * SAMPLE_RATE) // FRAME * FRAME for seconds in (size, context))
-    # What is kept, how much of that was read for, and what was forgotten.
-    sound, done, past = np.zeros(0, np.float32), 0, 0
+    sound, done = np.zeros(0, np.float32), 0  # what is kept, and how much of that was read for
     for block in blocks:
         sound = np.concatenate([sound, block])
         while len(sound) - (start := max(0, done - around)) > longest:
             end = start + longest - around
-            frames = slice((done - start) // FRAME, (end - start) // FRAME)
-            yield Window(sound[start : start + longest], frames, past + end)
+            yield Window(sound[start : start + longest], slice((done - start) // FRAME, (end - start) // FRAME))
             forget = max(0, end - longest)
-            sound, done, past = sound[forget:], end - forget, past + forget
+            sound, done = sound[forget:], end - forget
     if len(sound) > done:
         start = done - min(done, longest - (len(sound) - done)) // FRAME * FRAME
-        yield Window(sound[start:], slice((done - start) // FRAME, None), past + len(sound))
+        yield Window(sound[start:], slice((done - start) // FRAME, None))
 
 
 def is_silent(waveform: np.ndarray) -> bool:

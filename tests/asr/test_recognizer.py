@@ -71,6 +71,7 @@ def test_all_kinds_of_sources(recognizer: Recognizer, recordings: dict[Path, str
     stereo = np.stack([sound, np.zeros_like(sound)], axis=1)
     assert recognizer.transcribe(stereo, channel=Channel.left) == expected
     assert recognizer.transcribe(stereo, channel=Channel.right).text == ""
+    assert recognizer.transcribe(sound[:1], rate=768_000).segments == []
     doubled = soxr.resample(sound / 2**15, rate, 2 * rate)
     assert recognizer.transcribe(doubled, rate=2 * rate).text == expected.text
 
