@@ -39,7 +39,6 @@ from lm.bundle import DEFAULT
 MINUTES = 1, 10, 60
 MOST = 4096  # MiB of memory that a decoding may take, beside models and emissions
 CHUNK = round(1 / FRAME_SECONDS)  # frames
-STRETCH = round(LONGEST / FRAME_SECONDS)
 
 
 def memory(which: str) -> float:
@@ -99,7 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         emissions = Path(folder) / "emissions.npy"
         np.save(emissions, np.resize(frames, (needed, frames.shape[1])))
-        ways = ("stretches of 30 s", STRETCH, 0), ("one utterance, the best", needed, 1), ("one utterance", needed, 0)
+        ways = ("stretches of 30 s", LONGEST, 0), ("one utterance, the best", needed, 1), ("one utterance", needed, 0)
         for name, longest, nbest in ways:
             for minutes in options.minutes:
                 print(f"{name}, {minutes} min", file=sys.stderr)
