@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import asdict
 from enum import StrEnum
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,8 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress, track
+from rich.progress import track
 from rich.table import Table
 
 from data_prep.cli import report_drops
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from asr.decoder.hypothesis import Weights
     from asr.tune import Tuned
     from asr.units import Units
-    from asr.writers import Writer
 
 app = typer.Typer(
     help="Speech recognition: recordings to English words.",
@@ -43,6 +42,19 @@ class Format(StrEnum):
 
     txt = "txt"
     json = "json"
+    srt = "srt"
+    vtt = "vtt"
+    tsv = "tsv"
+    ctm = "ctm"
+    all = "all"
+
+
+class ChannelName(StrEnum):
+    """An asr.audio.Channel, without the libraries that read sound."""
+
+    left = "left"
+    right = "right"
+    mix = "mix"
 
 
 class UnitKind(StrEnum):
@@ -65,93 +77,168 @@ LimitOption = Annotated[int | None, typer.Option(help="Use so many utterances, e
 
 @app.command()
 def transcribe(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings; - is standard input.")],
-    format: Annotated[Format, typer.Option(help="How to print the transcripts.")] = Format.txt,
-    explain: Annotated[bool, typer.Option("--explain", help="Print a table of readings and scores instead.")] = False,
-    top: Annotated[int, typer.Option(help="How many readings --explain shows.", min=1)] = 10,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...", help="Recordings, folders of them, quoted globs, @FILE for a list; - is standard input."
+        ),
+    ],
+    format: Annotated[Format, typer.Option(help="How transcripts are written.")] = Format.txt,
+    output_dir: Annotated[
+        Path | None, typer.Option(help="Write a file a recording into this folder, instead of printing.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make transcripts anew that --output-dir has already.")
+    ] = False,
+    word_times: Annotated[
+        bool, typer.Option("--word-times", help="A line, row or cue a word. json and ctm have them anyway.")
+    ] = False,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="How sure each word is, 0 to 1. json and ctm have it anyway.")
+    ] = False,
+    nbest: Annotated[
+        int | None, typer.Option(help="Readings of each segment in json.", min=1, show_default="10")
+    ] = None,
+    start: Annotated[str, typer.Option(help="Begin there.", metavar="TIME")] = "0",
+    end: Annotated[
+        str | None, typer.Option(help="Stop there. Times are seconds or h:mm:ss.", metavar="TIME", show_default=False)
+    ] = None,
+    channel: Annotated[ChannelName, typer.Option(help="Which channel to hear; mix is the mean of all.")] = (
+        ChannelName.mix
+    ),
     hot_word: Annotated[
         list[str] | None,
         typer.Option(
-            help="A word to listen for, known or new; WORD:6 prefers it by more than the usual 4 nats.", metavar="WORD"
+            help="A word to listen for, known or new; WORD:6 prefers it by more than the usual 4 nats. "
+            "May be given several times.",
+            metavar="WORD",
         ),
+    ] = None,
+    hot_words: Annotated[
+        Path | None, typer.Option(help="A file of such words, WORD or WORD:NATS a line.", metavar="FILE")
     ] = None,
     unknown_words: Annotated[
         float | None,
         typer.Option(help="Write `<unk>` where no known word fits, at so many nats a frame; try 2.2.", metavar="NATS"),
     ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print a table of readings and scores instead.")] = False,
+    top: Annotated[int, typer.Option(help="How many readings --explain shows.", min=1)] = 10,
     model: ModelOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
+    device: Annotated[str, typer.Option(help="Where the acoustic model runs: cpu, or what PyTorch knows.")] = "cpu",
+    threads: Annotated[
+        int | None, typer.Option(help="How many recordings at a time.", min=1, show_default="all cores")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Tell only of errors: no bar, no counts.")] = False,
 ) -> None:
-    """Print what is said in recordings: wav, flac, ogg, opus, mp3, of any rate and channel count.
+    """Print what is said in recordings: wav, flac, ogg, opus, mp3, of any rate, length and channel count; m4a, mp4 and
+    webm, too, with the extra codecs.
 
-    One line a file, preceded by its name if there are several; a silent file has an empty line. With --format json an
-    array of one object a file: text, words with times and confidences, n-best list with scores. A file that can't be
-    read costs one line on standard error, and the exit code is 1 then; the others are transcribed all the same.
+    One line a recording, preceded by its name if there are several; a silent one has an empty line. Of folders all
+    sound files are read, by their suffix, also in folders within. Times are those of the whole recording.
+
+    **txt** is text, **json** an array of objects with segments, words, times, confidences and scored readings, **srt**
+    and **vtt** are subtitles, **tsv** has their times in milliseconds, **ctm** a word a line: file, channel, start,
+    duration, word, confidence. **all** writes all six. What holds but one recording (srt, vtt, tsv) is printed for one
+    only; for several, give --output-dir. There talk.mp3 becomes talk.txt, in folders as those named; what is there
+    already is left alone and not transcribed again, so that the same command goes on after an interruption.
+
+    A recording that can't be read costs one line on standard error, and the exit code is 1 then; the others are
+    transcribed all the same. Ctrl-C keeps what is finished.
 
     Examples:
 
         asr transcribe talk.mp3
 
-        asr transcribe --format json *.flac > transcripts.json
+        asr transcribe --format all --output-dir transcripts recordings/
 
-        ffmpeg -i film.mkv -f wav - | asr transcribe -
+        asr transcribe --format json "interviews/**/*.flac" > transcripts.json
+
+        ffmpeg -i film.mkv -f wav - | asr transcribe --format srt - > film.srt
+
+        asr transcribe --start 1:02:00 --end 1:05:30 --channel left meeting.wav
 
         asr transcribe --explain talk.mp3
 
         asr transcribe --hot-word Kubernetes --hot-word Nguyen:6 meeting.mp3
     """
+    # Recordings are shared among processes; products with matrices that are, too, only get in each other's way.
+    for library in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # which reads it when it is imported
+        os.environ.setdefault(library, "1")
     with one_line_errors():
-        if explain and format is Format.json:
-            raise ValueError("--explain prints tables, --format json has all they show: leave out one of the two")
-        boosts = dict(map(read_hot_word, hot_word or []))
-        failed = False
-        with Progress(
-            console=Console(stderr=True),
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            disable=quiet or not sys.stderr.isatty(),
-        ) as progress:
-            task = progress.add_task("loading the model", total=len(files))
-            from asr.audio import AudioError, load
-            from asr.features import SAMPLE_RATE
-            from asr.recognizer import Recognizer, Transcript
-            from asr.writers import JsonWriter, TableWriter, TextWriter
-            from lm.bundle import DEFAULT
+        refuse_what_means_nothing(format, output_dir, overwrite, word_times, confidence, nbest, explain)
+        seconds = read_time("--start", start), read_time("--end", end) if end else None
+        boosts = dict(map(read_hot_word, hot_word or [])) | (read_hot_words(hot_words) if hot_words else {})
+        from asr.audio import Channel
+        from asr.inputs import expand
+        from asr.outputs import Folder, Printed
+        from asr.progress import Bar
+        from asr.recognizer import Recognizer
+        from asr.transcribe import FORMATS, TABLE, Options, transcribe_all
 
-            recognizer = Recognizer.load(model or DEFAULT)
-            if hot_word:
-                recognizer = recognizer.with_hot_words(boosts)
-            if unknown_words is not None:
-                recognizer = recognizer.with_unknown_words(unknown_words)
-            writer: Writer
-            if explain:
-                writer = TableWriter(sys.stdout, recognizer.search.weights, recognizer.weights, top)
-            elif format is Format.json:
-                writer = JsonWriter(sys.stdout, recognizer.weights)
-            else:
-                writer = TextWriter(sys.stdout, several=len(files) > 1)
-            with closing(writer):
-                for done, file in enumerate(files):
-                    # A name need not be UTF-8, what is printed must be.
-                    name = os.fsencode(file).decode("utf-8", "replace")
-                    progress.update(task, description=escape(file.name), completed=done)
-                    result: Transcript | AudioError
-                    try:
-                        waveform = load(sys.stdin.buffer if name == "-" else file)
-                        segments = []
-                        for segment in recognizer.segments(waveform):
-                            segments.append(segment)
-                            progress.update(task, completed=done + segment.end * SAMPLE_RATE / len(waveform))
-                        result = Transcript(len(waveform) / SAMPLE_RATE, segments)
-                    except AudioError as error:
-                        failed, result = True, error
-                    progress.stop()  # or what is printed would be overwritten
-                    if isinstance(result, AudioError):
-                        print(f"error: {name}: {result}", file=sys.stderr)
-                    writer.write(name, result)
-                    progress.start()
-    raise typer.Exit(int(failed))
+        recordings = expand(paths)
+        given = len(recordings)
+        formats = (TABLE,) if explain else FORMATS if format is Format.all else (format.value,)
+        if not output_dir and given > 1 and (form := formats[0]) in ("srt", "vtt", "tsv"):
+            raise ValueError(f"{form} holds one recording, these are {given}: give --output-dir")
+        output: Folder | Printed
+        if output_dir:
+            output = Folder(output_dir, formats, overwrite)
+            recordings = [recording for recording in recordings if recording.problem or output.lacks(recording)]
+        else:
+            output = Printed(sys.stdout, formats[0], several=given > 1)
+
+        @cache
+        def recognizer() -> Recognizer:
+            made = Recognizer(model, device=device)
+            made = made.with_hot_words(boosts) if boosts else made
+            return made if unknown_words is None else made.with_unknown_words(unknown_words)
+
+        processes = threads or (len(os.sched_getaffinity(0)) if device == "cpu" else 1)
+        if device == "cpu" and recordings:  # what PyTorch began elsewhere couldn't go on in another process
+            recognizer()
+        options = Options(
+            formats,
+            Channel(channel.value),
+            *seconds,
+            word_times=word_times,
+            confidence=confidence,
+            nbest=nbest or Options.nbest,
+            top=top,
+            terminal=sys.stdout.isatty(),
+        )
+        bar = Bar(recordings, shown=sys.stderr.isatty() and not quiet)
+        summary = transcribe_all(recognizer, recordings, options, output, processes, bar)
+    if skipped := 0 if quiet else given - len(recordings):
+        print(f"{skipped} of {given} transcribed before (--overwrite makes them anew)", file=sys.stderr)
+    if summary.failed and given > 1:
+        print(f"{summary.failed} of {given} files failed", file=sys.stderr)
+    if summary.interrupted:
+        print(f"interrupted: {summary.done} of {len(recordings)} files were done", file=sys.stderr)
+    raise typer.Exit(130 if summary.interrupted else int(summary.failed > 0))
+
+
+def refuse_what_means_nothing(
+    format: Format,
+    output_dir: Path | None,
+    overwrite: bool,
+    word_times: bool,
+    confidence: bool,
+    nbest: int | None,
+    explain: bool,
+) -> None:
+    """Raises ValueError on options of transcribe that contradict each other."""
+    if explain and (format is not Format.txt or output_dir or word_times or confidence or nbest):
+        raise ValueError(
+            "--explain prints tables, --format json has all they show: leave out the other options of output"
+        )
+    if format is Format.all and not output_dir:
+        raise ValueError("--format all writes files: give --output-dir")
+    if overwrite and not output_dir:
+        raise ValueError("--overwrite needs --output-dir: what is printed overwrites nothing")
+    if nbest and format not in (Format.json, Format.all):
+        raise ValueError(f"--nbest: {format.value} has no place for other readings; give --format json")
+    if confidence and format in (Format.srt, Format.vtt):
+        raise ValueError(f"--confidence: {format.value} has no place for it; give --format txt, tsv, json or ctm")
 
 
 @app.command()
@@ -196,13 +283,12 @@ def evaluate(
         from asr.metrics import check_same, read_transcribed
         from asr.metrics import evaluate as run
         from asr.recognizer import Recognizer
-        from lm.bundle import DEFAULT
 
         earlier = (str(against), read_transcribed(against)) if against else None
         cuts, complete = read_cuts(data, limit)
         if earlier:  # before the long work
             check_same(*earlier, {cut.id: cut.supervisions[0].text for cut in cuts})
-        result = run(Recognizer.load(model or DEFAULT), bar(cuts, "evaluating"))
+        result = run(Recognizer(model), bar(cuts, "evaluating"))
         for problem in result.unreadable:
             print(f"error: {problem}", file=sys.stderr)
         if result.unreadable:
@@ -403,7 +489,7 @@ def tune(
         from asr.tune import tune as run
 
         cuts, _ = read_cuts(data, limit)
-        recognizer = Recognizer.load(model)
+        recognizer = Recognizer(model)
         tuned = run(recognizer, read_utterances(recognizer, cuts, model, emissions), folds)
         write_settings(model, tuned.first_pass, tuned.second_pass, tuned.beam)
         for edge in tuned.at_the_edge():
@@ -449,6 +535,34 @@ def read_hot_word(text: str) -> tuple[str, float]:
         return word.upper(), float(nats) if colon else 4.0
     except ValueError:
         raise ValueError(f"--hot-word {text}: want WORD or WORD:NATS, such as Kubernetes:6") from None
+
+
+def read_hot_words(path: Path) -> dict[str, float]:
+    """A file of WORD or WORD:NATS, one a line; empty lines and what follows # mean nothing."""
+    boosts = {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise ValueError(f"{path}: can't be read ({error.strerror}): check its name") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is no text in UTF-8: write WORD or WORD:NATS a line") from None
+    for number, line in enumerate(lines, 1):
+        if text := line.partition("#")[0].strip():
+            try:
+                word, nats = read_hot_word(text)
+            except ValueError:
+                raise ValueError(f"{path}, line {number}: want WORD or WORD:NATS, such as Kubernetes:6") from None
+            boosts[word] = nats
+    return boosts
+
+
+def read_time(option: str, text: str) -> float:
+    """Seconds, or h:mm:ss or mm:ss, to seconds."""
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)", text)
+    if not match:
+        raise ValueError(f"{option} {text}: want seconds or h:mm:ss, such as 90 or 0:01:30")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def read_cuts(data: Path, limit: int | None) -> tuple[list["Cut"], bool]:

@@ -1,4 +1,4 @@
-"""Puts trained models together into a bundle that `Recognizer.load` opens."""
+"""Puts trained models together into a bundle that a `Recognizer` opens."""
 
 import tempfile
 from dataclasses import asdict

@@ -26,7 +26,6 @@ from asr.errors import (
 )
 from asr.features import SAMPLE_RATE
 from asr.recognizer import Recognizer, confidences
-from asr.segments import cut_at_silence
 from lm.text import normalize
 
 DECODINGS = ("greedy", "ngram", "lstm")  # acoustics alone, with the n-gram's beam search, and rescored
@@ -157,7 +156,7 @@ def evaluate(recognizer: Recognizer, cuts: Iterable[Cut]) -> Evaluation:
             unreadable.append(str(error))
             continue
         times = [time.perf_counter()]
-        emissions = [recognizer.emissions(waveform[first:end]) for first, end in cut_at_silence(waveform)]
+        emissions = [stretch.log_probs for stretch in recognizer.stretches([waveform])]
         times.append(time.perf_counter())
         first_pass = [recognizer.search.decode(log_probs) for log_probs in emissions]
         times.append(time.perf_counter())

@@ -1,30 +1,39 @@
 """From a recording to words: the models of a bundle, put together."""
 
+import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from asr import audio
-from asr.acoustic import FRAME_SECONDS, AcousticConfig, AcousticModel
+from asr import audio, writers
+from asr.acoustic import FRAME_SECONDS, AcousticConfig, AcousticModel, output_length
+from asr.audio import Channel
 from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch
 from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.decoder.rescore import rescore, state_after
-from asr.features import SAMPLE_RATE
+from asr.features import HOP, SAMPLE_RATE
 from asr.letter_to_sound import LetterToSound
 from asr.lexicon import compile_tree, read_lexicon
-from asr.segments import cut_at_silence
+from asr.segments import Stretch, Window, blanks, is_silent, seam, stretches, windows
 from asr.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
 from lm.bundle import DEFAULT, Bundle, Dequantized, open_bundle
 from lm.kenlm_trie import NgramTables, read_trie
-from lm.lstm import LstmModel, LstmState, load_lstm
+from lm.lstm import LstmState, load_lstm
 from lm.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
+
+if TYPE_CHECKING:
+    from asr.device import TorchAcousticModel
+
+# Root mean squares. The front end forgets how loud a recording is, but not so far below the rounding of 16 bits that
+# quiet ones would come near: what is quieter than nearly all that the model has heard is raised to what was usual.
+QUIET, USUAL = 0.005, 0.03
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of the recording that was decoded as one; seconds."""
+    """A stretch of the recording that was decoded as one, perhaps without words; seconds from the recording's start."""
 
     start: float
     end: float
@@ -53,7 +62,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said in a recording of `duration` seconds."""
+    """What was said in a recording, or in `duration` seconds of it."""
 
     duration: float
     segments: list[Segment]
@@ -62,48 +71,64 @@ class Transcript:
     def text(self) -> str:
         return " ".join(segment.text for segment in self.segments if segment.words)
 
+    @property
+    def words(self) -> list[Word]:
+        return [word for segment in self.segments for word in segment.words]
+
+    def to_srt(self) -> str:
+        """SubRip subtitles."""
+        return writers.srt(self)
+
+    def to_vtt(self) -> str:
+        """WebVTT subtitles."""
+        return writers.vtt(self)
+
+    def to_tsv(self) -> str:
+        """Whisper's columns: start and end in milliseconds, and text, a row a subtitle."""
+        return writers.tsv(self)
+
+    def to_ctm(self, file: str = "-") -> str:
+        """NIST's CTM, a line a word: file, channel, start, duration, word, confidence."""
+        return writers.ctm(self, file)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What was said before a stretch, for the language models to go on from."""
+
+    words: tuple[str, ...] = ()  # of the sentence that goes on
+    lstm: LstmState | None = None  # None: nothing was said
+
+
+NOTHING_SAID = Context()
+
 
 class Recognizer:
-    """All models of a bundle, ready to transcribe.
+    """All models of a bundle, ready to transcribe. Threads may share one.
 
-    >>> recognizer = Recognizer.load()
-    >>> recognizer.transcribe(Path("talk.flac")).text
+    >>> recognizer = Recognizer()
+    >>> recognizer.transcribe("talk.flac").text
     """
 
-    def __init__(
-        self,
-        acoustic: AcousticModel,
-        units: Units,
-        search: BeamSearch,
-        lstm: LstmModel,
-        weights: Weights,
-        carry_context: bool = False,
-    ) -> None:
-        """`search` brings the weights of the first pass, `weights` are those of the second.
+    def __init__(self, model: Path | str | None = None, *, device: str = "cpu") -> None:
+        """Open a model folder; the default is the one that ships.
 
-        carry_context: does the LSTM remember what was said in the segments of a recording before the current one? It
-        gained nothing where that was tried (RESULTS.md).
+        device: where the acoustic model runs: "cpu", or what PyTorch calls another, such as "cuda".
+        Raises BundleError if the folder lacks a part or a part is damaged, ValueError if there is no such device.
         """
-        self.acoustic, self.units, self.search, self.lstm = acoustic, units, search, lstm
-        self.weights, self.carry_context = weights, carry_context
-
-    @classmethod
-    def load(cls, folder: Path = DEFAULT) -> "Recognizer":
-        """Open a model folder. Raises BundleError if it lacks a part or a part is damaged."""
-        bundle = open_bundle(folder)
+        bundle = open_bundle(DEFAULT if model is None else Path(model))
         vocabulary = Vocabulary.load(bundle.file("vocabulary.txt"))
-        units = read_units(bundle)
         ngram = read_trie(bundle.file("ngram.bin"), vocabulary)
         decoder = bundle.config["decoder"]
-        search = make_search(units, ngram, vocabulary, BeamConfig(**decoder["beam"]), Weights(**decoder["first_pass"]))
-        return cls(
-            read_acoustic(bundle),
-            units,
-            search,
-            load_lstm(bundle, vocabulary),
-            Weights(**decoder["second_pass"]),
-            decoder.get("carry_context", False),
-        )
+        first_pass = Weights(**decoder["first_pass"])
+        self.units = read_units(bundle)
+        self.acoustic = read_acoustic(bundle, device)
+        self.search = make_search(self.units, ngram, vocabulary, BeamConfig(**decoder["beam"]), first_pass)
+        self.lstm = load_lstm(bundle, vocabulary)
+        self.weights = Weights(**decoder["second_pass"])
+        # Does the LSTM remember what was said in sentences of a recording before the current one? It gained nothing
+        # where that was tried (RESULTS.md).
+        self.carry_context: bool = decoder.get("carry_context", False)
 
     def with_hot_words(self, boosts: Mapping[str, float]) -> "Recognizer":
         """The same, but words are preferred by so many nats: at e to that power times their probability.
@@ -127,8 +152,10 @@ class Recognizer:
 
     def _with_search(self, config: BeamConfig, boosts: Mapping[str, float]) -> "Recognizer":
         old = self.search
-        search = make_search(self.units, old.ngram, old.vocabulary, config, old.weights, boosts)
-        return Recognizer(self.acoustic, self.units, search, self.lstm, self.weights, self.carry_context)
+        other = copy.copy(self)
+        other.__dict__.pop("_lexicon_alone", None)  # of the old search
+        other.search = make_search(self.units, old.ngram, old.vocabulary, config, old.weights, boosts)
+        return other
 
     def emissions(self, waveform: np.ndarray) -> np.ndarray:
         """Log-probs [T', units] of a waveform float32 [N] at 16 kHz; T' is 0 if the waveform is empty."""
@@ -154,41 +181,98 @@ class Recognizer:
         config = replace(search.config, nbest=1, add=False)
         return BeamSearch(search.tree, search.ngram, search.vocabulary, config, Weights(0, 0, -1))
 
-    def decode(self, log_probs: np.ndarray, remembered: LstmState | None = None) -> list[Hypothesis]:
-        """Both passes over log-probs [T, units]: hypotheses, best first. remembered: the LSTM's state before them."""
-        return rescore(self.search.decode(log_probs), self.lstm, self.weights, remembered)
+    def decode(
+        self, log_probs: np.ndarray, context: Context = NOTHING_SAID, sentence_end: bool = True
+    ) -> list[Hypothesis]:
+        """Both passes over log-probs [T, units]: hypotheses, best first. sentence_end: does a sentence end there?"""
+        search = copy.copy(self.search)  # of which every thread needs its own
+        search.reset(context.words)
+        search.accept(log_probs)
+        return rescore(search.finish(sentence_end), self.lstm, self.weights, context.lstm, sentence_end)
 
-    def transcribe(self, source: Path | BinaryIO | np.ndarray) -> Transcript:
-        """Transcribe a sound file, a stream that holds one, or a waveform float32 [N] at 16 kHz.
+    def transcribe(
+        self,
+        source: Path | str | BinaryIO | np.ndarray,
+        *,
+        rate: int = SAMPLE_RATE,
+        channel: Channel = Channel.mix,
+        start: float = 0.0,
+        end: float | None = None,
+        nbest: int = 10,
+        progress: Callable[[float], None] | None = None,
+    ) -> Transcript:
+        """Transcribe a sound file, a stream that holds one, or an array [N] or [N, channels] at `rate` Hz.
 
+        start, end: the part to hear, in seconds; all times remain those of the whole. nbest: how many readings of each
+        segment are kept, at most. progress: is told how many seconds are done.
         Raises audio.AudioError if there is no usable sound.
         """
-        waveform = audio.to_mono_16k(source, SAMPLE_RATE) if isinstance(source, np.ndarray) else audio.load(source)
-        return Transcript(len(waveform) / SAMPLE_RATE, list(self.segments(waveform)))
+        source = Path(source) if isinstance(source, str) else source
+        segments = []
+        for segment in self.segments(audio.blocks(source, Channel(channel), start, end, rate), start, nbest):
+            segments.append(segment)
+            if progress:
+                progress(segment.end - start)
+        # A few samples of a high rate may be none at 16 kHz.
+        return Transcript(round(segments[-1].end - start, 2) if segments else 0.0, segments)
 
-    def segments(self, waveform: np.ndarray) -> Iterator[Segment]:
-        """The segments of a waveform float32 [N] at 16 kHz, each as soon as it is decoded."""
-        remembered = None
-        for first, end in cut_at_silence(waveform):
-            nbest = self.decode(self.emissions(waveform[first:end]), remembered)
-            if self.carry_context:
-                remembered = state_after(nbest[0].words, self.lstm, remembered)
-            yield self._segment(nbest, first / SAMPLE_RATE, end / SAMPLE_RATE)
+    def segments(self, blocks: Iterable[np.ndarray], start: float = 0.0, nbest: int = 10) -> Iterator[Segment]:
+        """The segments of a recording, each as soon as it is decoded; memory doesn't grow with the recording.
 
-    def _segment(self, nbest: list[Hypothesis], start: float, end: float) -> Segment:
-        best = nbest[0]
-        words = [
-            Word(
-                word,
-                round(min(start + FRAME_SECONDS * first, end), 2),
-                round(min(start + FRAME_SECONDS * last, end), 2),
-                round(confidence, 3),
-            )
-            for word, (first, last), confidence in zip(
-                best.words, best.times, confidences(nbest, self.weights), strict=True
-            )
-        ]
-        return Segment(round(start, 2), round(end, 2), words, nbest)
+        blocks: float32 [n] each, at 16 kHz, as from audio.blocks. start: the time in seconds at which they begin.
+        nbest: how many readings of each are kept, at most.
+        """
+        samples = 0
+
+        def counted() -> Iterator[np.ndarray]:
+            nonlocal samples
+            for block in blocks:
+                samples += len(block)
+                yield block
+
+        def seconds(frame: int) -> float:
+            return round(start + min(frame * FRAME_SECONDS, samples / SAMPLE_RATE), 2)
+
+        first, context = 0, NOTHING_SAID
+        left = np.zeros((0, len(self.units.symbols)), np.float32)  # the frames after a seam
+        for stretch in self.stretches(counted()):
+            log_probs = np.concatenate([left, stretch.log_probs])
+            readings = self.decode(log_probs, context, stretch.pause)
+            if not stretch.pause:
+                # What comes before the seam is searched again, so that readings and scores are of no other frames.
+                end = seam(readings[0].times, len(log_probs))
+                log_probs, left = log_probs[:end], log_probs[end:]
+                readings = self.decode(log_probs, context, sentence_end=False)
+            else:
+                left = left[:0]
+            context = self._after(readings[0].words, context, stretch.pause)
+            end = first + len(log_probs)
+            best, sure = readings[0], confidences(readings, self.weights)
+            words = [
+                Word(word, seconds(first + spoken), seconds(first + silent), round(confidence, 3))
+                for word, (spoken, silent), confidence in zip(best.words, best.times, sure, strict=True)
+            ]
+            yield Segment(seconds(first), seconds(end), words, readings[:nbest])
+            first = end
+
+    def _after(self, words: tuple[str, ...], context: Context, sentence_end: bool) -> Context:
+        """The context after further words."""
+        if sentence_end and not self.carry_context:
+            return NOTHING_SAID
+        lstm = state_after(words, self.lstm, context.lstm, sentence_end)
+        said = () if sentence_end else (*context.words, *words)[-self.search.ngram.order :]  # it looks back no further
+        return Context(said, lstm)
+
+    def stretches(self, blocks: Iterable[np.ndarray]) -> Iterator[Stretch]:
+        """The emissions of a recording, between pauses. blocks: as for `segments`."""
+        return stretches(self._read(window)[window.frames] for window in windows(blocks))
+
+    def _read(self, window: Window) -> np.ndarray:
+        """The emissions of all of a window."""
+        if is_silent(window.waveform):
+            return blanks(output_length(len(window.waveform) // HOP + 1), len(self.units.symbols))
+        loudness = float(np.sqrt(np.square(window.waveform).mean()))
+        return self.emissions(window.waveform * np.float32(USUAL / loudness if loudness < QUIET else 1))
 
 
 def confidences(nbest: Sequence[Hypothesis], weights: Weights) -> list[float]:
@@ -244,7 +328,14 @@ def read_units(bundle: Bundle) -> Units:
     return CharacterUnits()
 
 
-def read_acoustic(bundle: Bundle) -> AcousticModel:
-    """The acoustic model of a bundle."""
+def read_acoustic(bundle: Bundle, device: str = "cpu") -> "AcousticModel | TorchAcousticModel":
+    """The acoustic model of a bundle, in NumPy for the CPU, in PyTorch for any other device."""
     config = AcousticConfig(**bundle.config["acoustic"])
-    return AcousticModel(config, Dequantized(bundle.file("acoustic.safetensors")))
+    weights = Dequantized(bundle.file("acoustic.safetensors"))
+    if device == "cpu":
+        return AcousticModel(config, weights)
+    try:
+        from asr.device import TorchAcousticModel
+    except ImportError:
+        raise ValueError(f"device {device!r}: only cpu works without PyTorch; pip install torch") from None
+    return TorchAcousticModel(config, weights, device)

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +12,6 @@ import numpy as np
 from asr.decoder import core
 from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.lexicon import LexiconTree
-from asr.units import BLANK
 from lm.kenlm_trie import NgramTables
 from lm.model import LanguageModel
 from lm.vocabulary import END, START, UNKNOWN, Vocabulary
@@ -23,10 +22,6 @@ MOST_STEPS, MOST_STEPS_EACH = 2000, 200
 # A word outside the lexicon is spelled by so many of one further unit, which stands for any sound: as probable as all
 # units but the blank together, at a cost.
 UNKNOWN_SOUNDS = range(2, 9)
-
-# A stretch of so many frames ends where so many in a row are blank: a second's pause, then a breath, then at once.
-PAUSES = ((125, 25), (250, 10), (500, 3), (750, 0))
-SILENCE = 0.9  # the blank's probability in such frames
 
 
 @dataclass(frozen=True)
@@ -97,11 +92,13 @@ class BeamSearch:
         )
         self.reset()
 
-    def reset(self) -> None:
-        """Begin a new utterance."""
-        self._search = core.Search(self._graph)
+    def reset(self, before: Sequence[str] = ()) -> None:
+        """Begin a new utterance. before: the words since its sentence began, if it doesn't begin with it."""
+        self._search = core.Search(self._graph, self.vocabulary.encode(before))
         # What the fused model remembers after each context's words, and how many arcs it has scored.
-        self._memories: dict[int, Any] = {0: self.fused.initial()} if self.fused else {}
+        self._memories: dict[int, Any] = {}
+        if self.fused:
+            self._memories[0] = self.fused.read(self.fused.initial(), self.vocabulary.encode(before))
         self._scored = 1
 
     def accept(self, log_probs: np.ndarray) -> None:
@@ -138,17 +135,19 @@ class BeamSearch:
         self._search.score(self._scored, scores, self.weights.lstm)
         self._scored += len(word)
 
-    def finish(self) -> list[Hypothesis]:
+    def finish(self, sentence_end: bool = True) -> list[Hypothesis]:
         """End the utterance: its best word sequences, best first, `nbest` at most.
 
-        If no hypothesis stands at the end of a word, the unfinished words are given up.
+        If no hypothesis stands at the end of a word, the unfinished words are given up. sentence_end: does its sentence
+        end with it? The language models score that.
         """
         self._search.end()
         count = self._search.contexts()
-        end_ngram = self._search.sentence_ends()
+        end_ngram = self._search.sentence_ends() if sentence_end else np.zeros(count)
         end_lstm = np.zeros(count)
         if self.fused:
             self._score_arcs()
+        if self.fused and sentence_end:
             end_lstm[:], _ = self.fused.score([self._memories[context] for context in range(count)], [END] * count)
         ends = np.exp(self.weights.ngram * end_ngram + self.weights.lstm * end_lstm)
         found = self._search.nbest(ends, self.config.nbest, MOST_STEPS + MOST_STEPS_EACH * self.config.nbest)
@@ -191,27 +190,6 @@ class BeamSearch:
         self.reset()
         self.accept(log_probs)
         return self.finish()
-
-    def decode_stream(self, chunks: Iterable[np.ndarray]) -> Iterator[tuple[int, list[Hypothesis]]]:
-        """Decode emissions without end, log_probs [T, units] at a time, in stretches between pauses (see PAUSES).
-
-        Yields each stretch's first frame and its hypotheses as soon as it has ended; memory holds one stretch.
-        """
-        self.reset()
-        first = length = silence = 0
-        for chunk in chunks:
-            begun = 0
-            for frame, blank in enumerate(np.exp(chunk[:, BLANK]), 1):
-                length += 1
-                silence = silence + 1 if blank > SILENCE else 0
-                if any(length >= least and silence >= pause for least, pause in PAUSES):
-                    self.accept(chunk[begun:frame])
-                    yield first, self.finish()
-                    self.reset()
-                    first, length, silence, begun = first + length, 0, 0, frame
-            self.accept(chunk[begun:])
-        if length:
-            yield first, self.finish()
 
     def decode_all(self, emissions: Sequence[np.ndarray], threads: int = 1) -> list[list[Hypothesis]]:
         """`decode` of many utterances; the results don't depend on the number of threads."""

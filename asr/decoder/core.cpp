@@ -2,6 +2,7 @@
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <memory>
 
@@ -78,7 +79,9 @@ PYBIND11_MODULE(core, module) {
              py::arg("memory"));
 
     py::class_<Search>(module, "Search")
-        .def(py::init([](const OwnedGraph &graph) { return std::make_unique<Search>(graph.graph); }),
+        .def(py::init([](const OwnedGraph &graph, const std::vector<int32_t> &before) {
+                 return std::make_unique<Search>(graph.graph, before);
+             }),
              py::keep_alive<1, 2>())
         .def("accept",
              [](Search &search, const Array<float> &log_probs) {

@@ -17,25 +17,36 @@ State = TypeVar("State")
 
 
 def rescore(
-    hypotheses: Sequence[Hypothesis], model: LanguageModel[State], weights: Weights, state: State | None = None
+    hypotheses: Sequence[Hypothesis],
+    model: LanguageModel[State],
+    weights: Weights,
+    state: State | None = None,
+    sentence_end: bool = True,
 ) -> list[Hypothesis]:
-    """Fill in `lstm` and sort by the total, best first. state: as for `word_scores`."""
-    return rank(hypotheses, word_scores([hypothesis.words for hypothesis in hypotheses], model, state), weights)
+    """Fill in `lstm` and sort by the total, best first. state, sentence_end: as for `word_scores`."""
+    words = [hypothesis.words for hypothesis in hypotheses]
+    return rank(hypotheses, word_scores(words, model, state, sentence_end), weights)
 
 
 def word_scores(
-    sentences: Sequence[tuple[str, ...]], model: LanguageModel[State], state: State | None = None
+    sentences: Sequence[tuple[str, ...]],
+    model: LanguageModel[State],
+    state: State | None = None,
+    sentence_end: bool = True,
 ) -> list[np.ndarray]:
     """log P of each word of each sentence, the sentence end last: float32 [words + 1] each.
 
-    state: of the model after what was said before (see `state_after`); None: nothing was.
+    state: of the model after what was said before (see `state_after`); None: nothing was. sentence_end: do the
+    sentences end here? If they go on, their ends have a log P of 0.
 
     What several sentences begin with is read once, and sentences are read side by side.
     """
-    tree = PrefixTree([[*model.vocabulary.encode(words), END] for words in sentences])
+    end = [END] if sentence_end else []
+    tree = PrefixTree([[*model.vocabulary.encode(words), *end] for words in sentences])
     before = model.initial() if state is None else state
     log_probs = model.score_tree(tree, before) if isinstance(model, LstmModel) else _score_tree(tree, model, before)
-    return [log_probs[nodes] for nodes in tree.paths]
+    scores = [log_probs[nodes] for nodes in tree.paths]
+    return scores if sentence_end else [np.append(score, np.float32(0)) for score in scores]
 
 
 def rank(hypotheses: Sequence[Hypothesis], scores: Sequence[np.ndarray], weights: Weights) -> list[Hypothesis]:
@@ -57,9 +68,12 @@ def rank(hypotheses: Sequence[Hypothesis], scores: Sequence[np.ndarray], weights
     return sorted(filled, key=lambda hypothesis: -hypothesis.total(weights))
 
 
-def state_after(words: Sequence[str], model: LanguageModel[State], state: State | None = None) -> State:
-    """The model's state after a sentence, which begins at `state`: what the next sentence begins at."""
-    return model.read(model.initial() if state is None else state, [*model.vocabulary.encode(words), END])
+def state_after(
+    words: Sequence[str], model: LanguageModel[State], state: State | None = None, sentence_end: bool = True
+) -> State:
+    """The model's state after words, which begin at `state`, and the sentence end, unless the sentence goes on."""
+    end = [END] if sentence_end else []
+    return model.read(model.initial() if state is None else state, [*model.vocabulary.encode(words), *end])
 
 
 def _score_tree(tree: PrefixTree, model: LanguageModel[State], state: State) -> np.ndarray:

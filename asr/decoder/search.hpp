@@ -161,12 +161,18 @@ struct Token {
 
 class Search {
    public:
-    explicit Search(const Graph &graph) : graph_(graph) {
+    // before: words of the vocabulary that were said since the sentence began.
+    Search(const Graph &graph, const std::vector<int32_t> &before) : graph_(graph) {
         context_words_.assign(graph.context_size(), -1);
         context_backoff_.assign(graph.order - 1, 0.0f);
         if (graph.order > 1) {
             context_words_[0] = graph.start_id;
             context_backoff_[0] = graph.ngram_backoff[graph.start_id];
+        }
+        for (int32_t word : before) {
+            std::vector<int32_t> words(context_words_);
+            std::vector<float> backoff(context_backoff_);
+            graph.ngram_score(graph.ids[word], words.data(), backoff.data(), context_words_.data(), context_backoff_.data());
         }
         contexts_ = 1;
         context_table_.find_or_put(context_hash(0), 0, [](int32_t) { return false; });

@@ -446,22 +446,15 @@ def test_emissions_that_are_no_numbers_are_refused() -> None:
         random_problem(1).search().accept(log_probs)
 
 
-@settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 400))
-def test_a_stream_is_decoded_in_stretches_whatever_its_chunks(seed: int, size: int) -> None:
-    """Speech with pauses: each stretch is what decode finds in it, and none is longer than half a minute."""
-    search = random_problem(seed).search(BeamConfig(size=20, nbest=3))
-    parts = [random_log_probs(seed, 300, 3.0), silence(30), random_log_probs(seed + 1, 800, 3.0), silence(2)]
-    log_probs = np.concatenate(parts)
-    stretches = list(search.decode_stream(log_probs[i : i + size] for i in range(0, len(log_probs), size)))
-    firsts = [first for first, _ in stretches]
-    assert firsts[0] == 0
-    assert firsts[1] <= 330  # in the pause at the latest
-    ends = [*firsts[1:], len(log_probs)]
-    for (first, nbest), end in zip(stretches, ends, strict=True):
-        assert 0 < end - first <= 750
-        assert nbest == search.decode(log_probs[first:end])
-
-
-def silence(frames: int) -> np.ndarray:
-    return np.log(np.tile([0.98, 0.01, 0.01], (frames, 1))).astype(np.float32)
+@given(seed=seeds, words=st.lists(st.sampled_from([*"ABCD", HOT_WORD]), max_size=5).map(tuple))
+def test_a_sentence_that_goes_on(seed: int, words: tuple[str, ...]) -> None:
+    """What is found after some words of a sentence is scored by the n-gram as what follows them."""
+    problem = random_problem(seed)
+    search = problem.search(BeamConfig(size=50, nbest=10))
+    search.reset(words)
+    search.accept(random_log_probs(seed, 12, 3.0))
+    found = search.finish(sentence_end=False)
+    for hypothesis in found:
+        *scores, end = hypothesis.word_ngrams
+        assert scores == pytest.approx(problem.scored((*words, *hypothesis.words), 0.0).word_ngrams[len(words) : -1])
+        assert end == 0.0

@@ -1,8 +1,12 @@
-import errno
+import contextlib
 import json
+import os
+import pty
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +18,11 @@ from typer.testing import CliRunner, Result
 
 from asr.cli import app
 from asr.recognizer import Recognizer
-from asr.writers import TextWriter
+from asr.transcribe import FORMATS
 from lm.bundle import DEFAULT
 
 DATA = Path(__file__).parents[1] / "data"
+ROOT = Path(__file__).parents[2]
 
 Transcribe = Callable[..., Result]
 
@@ -34,7 +39,7 @@ def transcribe(tiny_bundle: Path) -> Transcribe:
 @pytest.fixture
 def expected(tiny_bundle: Path, recordings: dict[Path, str]) -> dict[Path, str]:
     """What the tiny bundle makes of the recordings."""
-    recognizer = Recognizer.load(tiny_bundle)
+    recognizer = Recognizer(tiny_bundle)
     return {path: recognizer.transcribe(path).text for path in recordings}
 
 
@@ -59,14 +64,17 @@ def test_json(transcribe: Transcribe, expected: dict[Path, str]) -> None:
         assert totals == sorted(totals, reverse=True)
 
 
-def test_one_bad_file_does_not_spoil_the_others(transcribe: Transcribe, expected: dict[Path, str]) -> None:
+def test_one_bad_file_does_not_spoil_the_others(
+    transcribe: Transcribe, expected: dict[Path, str], tmp_path: Path
+) -> None:
     path, text = next(iter(expected.items()))
-    result = transcribe("missing.wav", path, DATA)
+    result = transcribe("missing.wav", path, tmp_path)
     assert result.exit_code == 1
     assert result.stdout == f"{path}: {text}\n"
     assert result.stderr.splitlines() == [
         "error: missing.wav: no such file: check its name",
-        f"error: {DATA}: is a folder: name the recordings in it",
+        f"error: {tmp_path}: holds no recordings: name a folder with wav, flac, ogg, opus, mp3, m4a, ...",
+        "2 of 3 files failed",
     ]
     result = transcribe("--format", "json", "missing.wav", path)
     assert result.exit_code == 1
@@ -93,15 +101,6 @@ def test_what_is_no_speech_does_no_harm(transcribe: Transcribe, tmp_path: Path) 
     ):
         soundfile.write(tmp_path / name, samples, 16_000)
         assert transcribe(tmp_path / name).exit_code == 0
-
-
-def test_standard_input(transcribe: Transcribe, expected: dict[Path, str]) -> None:
-    path, text = next(iter(expected.items()))
-    result = transcribe("-", input=path.read_bytes())
-    assert (result.exit_code, result.stdout) == (0, f"{text}\n")
-    result = transcribe("-", input=b"")
-    assert result.exit_code == 1
-    assert result.stderr.startswith("error: -: empty (0 bytes)")
 
 
 def test_names_that_are_no_text(transcribe: Transcribe, expected: dict[Path, str], tmp_path: Path) -> None:
@@ -134,28 +133,224 @@ def test_explain(transcribe: Transcribe, expected: dict[Path, str]) -> None:
     assert "acoustics" in result.stdout
     result = transcribe("--explain", "--format", "json", path)
     assert result.exit_code == 1
-    assert "leave out one of the two" in result.stderr
+    assert "leave out the other options" in result.stderr
 
 
-def test_ctrl_c_ends_with_130(
-    transcribe: Transcribe, recordings: dict[Path, str], monkeypatch: pytest.MonkeyPatch
+def started(tiny_bundle: Path, *arguments: object) -> subprocess.Popen[bytes]:
+    """The command as a process, in a group of its own, whose standard input nobody writes to."""
+    command = [sys.executable, "-m", "asr.cli", "transcribe", "--model", tiny_bundle, *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        list(map(str, command)), stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT, start_new_session=True
+    )
+
+
+def children(process: subprocess.Popen[bytes]) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_standard_input(tiny_bundle: Path, expected: dict[Path, str]) -> None:
+    path, text = next(iter(expected.items()))
+    for name in ("-", "/dev/stdin"):
+        out, err = started(tiny_bundle, name).communicate(path.read_bytes())
+        assert (out.decode(), err) == (f"{text}\n", b"")
+    process = started(tiny_bundle, "-")
+    _, err = process.communicate(b"")
+    assert process.returncode == 1
+    assert err.startswith(b"error: -: empty (0 bytes)")
+
+
+def test_ctrl_c_keeps_what_is_finished(tiny_bundle: Path, expected: dict[Path, str], tmp_path: Path) -> None:
+    path, text = next(iter(expected.items()))
+    process = started(tiny_bundle, "--format", "json", "--threads", "2", path, "-")
+    begin = process.stdout.readline()  # comes with the first transcript, when nothing but standard input is left
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait() == 130
+    assert [item["text"] for item in json.loads(begin + process.stdout.read())] == [text]
+    assert process.stderr.read() == b"interrupted: 1 of 2 files were done\n"
+    process.stdin.close()
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_ctrl_c_keeps_files(tiny_bundle: Path, expected: dict[Path, str], tmp_path: Path) -> None:
+    path, text = next(iter(expected.items()))
+    process = started(tiny_bundle, "--output-dir", tmp_path, "--threads", "1", path, "-")
+    done = tmp_path / f"{path.stem}.txt"
+    wait_for(done.exists)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate()
+    assert process.returncode == 130
+    assert [path.name for path in tmp_path.iterdir()] == [done.name]
+    assert done.read_text() == text + "\n"
+
+
+def test_a_process_that_dies_costs_its_file(tiny_bundle: Path, expected: dict[Path, str]) -> None:
+    path, text = next(iter(expected.items()))
+    process = started(tiny_bundle, "--threads", "1", "-", path)
+    wait_for(lambda: children(process))
+    os.kill(children(process)[0], signal.SIGKILL)
+    out, err = process.communicate()
+    assert (process.returncode, out.decode()) == (1, f"{path}: {text}\n")
+    assert err.decode().splitlines() == [
+        "error: -: its process was killed, perhaps for want of memory: try --threads 1",
+        "1 of 2 files failed",
+    ]
+
+
+def test_a_closed_pipe_is_no_error(tiny_bundle: Path, recordings: dict[Path, str]) -> None:
+    process = started(tiny_bundle, "--threads", "1", *recordings, "-")
+    process.stdout.close()
+    assert process.wait() == 1
+    assert process.stderr.read() == b""
+    process.stdin.close()
+    process.stderr.close()
+
+
+def test_several_at_a_time_are_printed_in_order(transcribe: Transcribe, expected: dict[Path, str]) -> None:
+    result = transcribe("--threads", "3", *expected)
+    assert result.stdout.splitlines() == [f"{path}: {text}" for path, text in expected.items()]
+
+
+@pytest.mark.parametrize("form", ["srt", "vtt", "tsv", "ctm"])
+def test_other_formats(transcribe: Transcribe, expected: dict[Path, str], form: str) -> None:
+    path, text = next(iter(expected.items()))
+    result = transcribe("--format", form, path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert set(text.split()) <= set(result.stdout.split())
+
+
+def test_words_with_times_and_confidences(transcribe: Transcribe, expected: dict[Path, str]) -> None:
+    path, text = next(iter(expected.items()))
+    rows = [line.split("\t") for line in transcribe("--word-times", "--confidence", path).stdout.splitlines()]
+    assert [word for *_, word in rows] == text.split()
+    for begin, end, confidence, _ in rows:
+        assert 0 <= float(begin) < float(end) < 7
+        assert 0 <= float(confidence) <= 1
+
+
+def test_as_many_readings_as_asked_for(transcribe: Transcribe, recordings: dict[Path, str]) -> None:
+    path = next(iter(recordings))
+    (item,) = json.loads(transcribe("--format", "json", "--nbest", "3", path).stdout)
+    assert len(item["nbest"]) == 3
+
+
+def test_a_part_of_a_recording(transcribe: Transcribe, recordings: dict[Path, str]) -> None:
+    path = next(iter(recordings))
+    (item,) = json.loads(transcribe("--format", "json", "--start", "0:02", "--end", "3.5", path).stdout)
+    assert item["duration"] == 1.5
+    assert [(segment["start"], segment["end"]) for segment in item["segments"]] == [(2, 3.5)]
+
+
+def test_one_channel_of_two(transcribe: Transcribe, expected: dict[Path, str], tmp_path: Path) -> None:
+    (one, one_text), (other, other_text), *_ = expected.items()
+    left, right = soundfile.read(one)[0], soundfile.read(other)[0]
+    both = np.zeros((max(len(left), len(right)), 2))
+    both[: len(left), 0], both[: len(right), 1] = left, right
+    soundfile.write(tmp_path / "both.flac", both, 16_000)
+    for channel, length, text in (("left", len(left), one_text), ("right", len(right), other_text)):
+        end = str(length / 16_000)
+        result = transcribe("--channel", channel, "--end", end, tmp_path / "both.flac")
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.stdout == f"{text}\n"
+
+
+def test_a_folder_of_transcripts(transcribe: Transcribe, expected: dict[Path, str], tmp_path: Path) -> None:
+    source, output = tmp_path / "in", tmp_path / "new/out"
+    (path, text), *_ = expected.items()
+    for name in ("a.flac", "more/a.flac", "more/.hidden.flac"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, source / name)
+    (source / "b.mp3").write_text("no sound")
+    (source / "notes.txt").write_text("no recording")
+    result = transcribe("--format", "all", "--output-dir", output, source)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert [line.split(":")[1] for line in result.stderr.splitlines()[:-1]] == [f" {source / 'b.mp3'}"]
+    assert result.stderr.splitlines()[-1] == "1 of 3 files failed"
+    names = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+    assert names == {f"{name}.{form}" for name in ("a", "more/a") for form in FORMATS}
+    assert (output / "more/a.txt").read_text() == f"{text}\n"
+    assert json.loads((output / "a.json").read_text())["text"] == text
+
+    # The second time there is less to do, and nothing is overwritten that somebody may have corrected.
+    (output / "a.txt").write_text("CORRECTED")
+    (output / "more/a.ctm").unlink()
+    (source / "b.mp3").unlink()
+    result = transcribe("--format", "all", "--output-dir", output, source)
+    assert (result.exit_code, result.stderr) == (0, "1 of 2 transcribed before (--overwrite makes them anew)\n")
+    assert (output / "more/a.ctm").exists()
+    result = transcribe("--output-dir", output, source, "--quiet")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (output / "a.txt").read_text() == "CORRECTED"
+    transcribe("--output-dir", output, "--overwrite", source)
+    assert (output / "a.txt").read_text() == f"{text}\n"
+
+
+def test_a_transcript_that_cannot_be_written(
+    transcribe: Transcribe, recordings: dict[Path, str], tmp_path: Path
 ) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+    paths = [shutil.copy(path, tmp_path / f"{number}.flac") for number, path in enumerate(recordings)]
+    (tmp_path / "out/0.txt/in_the_way").mkdir(parents=True)
+    result = transcribe("--output-dir", tmp_path / "out", "--overwrite", *paths)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {paths[0]}: its transcript can't be written (Is a directory)")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.txt", "1.txt", "2.txt"]
 
-    monkeypatch.setattr(Recognizer, "segments", interrupted)
-    result = transcribe("--format", "json", *recordings)
-    assert (result.exit_code, json.loads(result.stdout), result.stderr) == (130, [], "")
+
+def test_hot_words_of_a_file(transcribe: Transcribe, recordings: dict[Path, str], tmp_path: Path) -> None:
+    path, words = next(iter(recordings)), tmp_path / "words.txt"
+    words.write_text("# names\nzebra:40\n\nBeach  # known\n")
+    assert "ZEBRA" in transcribe("--hot-words", words, path).stdout
+    for text, problem in (("zebra:x", "line 1: want WORD or WORD:NATS"), ("two words", "give one word")):
+        words.write_text(text)
+        result = transcribe("--hot-words", words, path)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert problem in result.stderr
+        assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_closed_pipe_is_no_error(
-    transcribe: Transcribe, recordings: dict[Path, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def closed(*_: object) -> None:
-        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+@pytest.mark.parametrize(
+    ("options", "mend"),
+    [
+        ("--format all", "give --output-dir"),
+        ("--format srt x y", "give --output-dir"),
+        ("--overwrite", "--output-dir"),
+        ("--nbest 2", "give --format json"),
+        ("--format vtt --confidence", "give --format"),
+        ("--start noon", "want seconds or h:mm:ss"),
+        ("--explain --word-times", "leave out"),
+        ("--hot-words missing.txt", "check its name"),
+    ],
+)
+def test_options_that_mean_nothing(transcribe: Transcribe, options: str, mend: str) -> None:
+    result = transcribe(*options.split(), "talk.wav")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert mend in result.stderr
 
-    monkeypatch.setattr(TextWriter, "write", closed)
-    assert transcribe(*recordings).stderr == ""
+
+def test_a_bar_on_terminals_only(tiny_bundle: Path, expected: dict[Path, str]) -> None:
+    (path, text), *_ = expected.items()
+    command = [sys.executable, "-m", "asr.cli", "transcribe", "--model", str(tiny_bundle), str(path)]
+    for quiet in ([], ["--quiet"]):
+        ours, theirs = pty.openpty()
+        done = subprocess.run([*command, *quiet], stdout=subprocess.PIPE, stderr=theirs, cwd=ROOT, check=True)
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal's end
+            while data := os.read(ours, 4096):
+                shown += data
+        os.close(ours)
+        assert done.stdout.decode() == f"{text}\n"
+        assert (b"0/1" in shown) != bool(quiet)
 
 
 def test_a_folder_without_model(recordings: dict[Path, str], tmp_path: Path) -> None:

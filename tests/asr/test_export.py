@@ -32,7 +32,7 @@ def export(output: Path, acoustic: Path, language_models: Path, *more: object) -
 
 
 def assert_it_transcribes(model: Path, units: int) -> None:
-    recognizer = Recognizer.load(model)
+    recognizer = Recognizer(model)
     noise = np.random.default_rng(1).standard_normal(16_000).astype(np.float32)
     assert recognizer.emissions(noise).shape[1] == units
     assert recognizer.transcribe(0.1 * noise).duration == 1

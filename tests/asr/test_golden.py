@@ -63,7 +63,7 @@ def decode(recognizer: Recognizer, log_probs: np.ndarray, config: BeamConfig = C
 
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
-    return Recognizer.load()
+    return Recognizer()
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_a_wider_beam_finds_the_same(recognizer: Recognizer, golden: dict[str, A
 def write(new_emissions: bool) -> None:
     from asr import audio
 
-    recognizer = Recognizer.load()
+    recognizer = Recognizer()
     if new_emissions:
         frozen = {name: recognizer.emissions(audio.load(DATA / f"{name}.flac")).astype(np.float16) for name in NAMES}
         np.savez_compressed(EMISSIONS, **frozen)

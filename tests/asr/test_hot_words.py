@@ -17,12 +17,12 @@ needs_models = pytest.mark.skipif(not (DEFAULT / "config.toml").exists(), reason
 
 @pytest.fixture(scope="module")
 def tiny(tiny_bundle: Path) -> Recognizer:
-    return Recognizer.load(tiny_bundle)
+    return Recognizer(tiny_bundle)
 
 
 @pytest.fixture(scope="module")
 def shipped() -> Recognizer:
-    return Recognizer.load()
+    return Recognizer()
 
 
 @pytest.fixture(scope="module")

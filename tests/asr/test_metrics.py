@@ -23,7 +23,7 @@ def cuts() -> CutSet:
 
 @pytest.fixture(scope="module")
 def recognizer(tiny_bundle: Path) -> Recognizer:
-    return Recognizer.load(tiny_bundle)
+    return Recognizer(tiny_bundle)
 
 
 def decoded(name: str, reference: str, ngram: str, lstm: str) -> Decoded:

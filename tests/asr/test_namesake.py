@@ -15,7 +15,7 @@ DATA = os.environ.get("NICEBEACH_DATA")
 @pytest.mark.skipif(DATA is None, reason="NICEBEACH_DATA names no folder with speech/nice_beach")
 @pytest.mark.skipif(not (DEFAULT / "config.toml").exists(), reason="asr/default_model holds no models")
 def test_nobody_who_recognizes_speech_wrecks_a_beach() -> None:
-    recognizer = Recognizer.load()
+    recognizer = Recognizer()
     cuts = read(Path(str(DATA)) / "speech" / "nice_beach").cuts
     about_speech = [cut for cut in cuts if "recognize speech" in cut.supervisions[0].text.lower()]
     assert len(about_speech) == 12

@@ -1,24 +1,32 @@
 """The models that ship, on the real recordings of tests/data; and what becomes of segments, with tiny models."""
 
+import copy
+import io
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jiwer
 import numpy as np
 import pytest
 import soundfile
+import soxr
+from rapidfuzz.distance import Levenshtein
 
-from asr import audio
+from asr import audio, segments
+from asr.acoustic import FRAME_SECONDS
+from asr.audio import Channel
 from asr.decoder.rescore import rescore, state_after
-from asr.recognizer import Recognizer, Segment
-from asr.segments import cut_at_silence
-from lm.bundle import DEFAULT
+from asr.recognizer import NOTHING_SAID, Context, Recognizer, Segment
+from lm.bundle import DEFAULT, Dequantized, open_bundle
 
 
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
     if not (DEFAULT / "config.toml").exists():
         pytest.skip("asr/default_model holds no models")
-    return Recognizer.load()
+    return Recognizer()
 
 
 def test_real_recordings(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
@@ -52,53 +60,199 @@ def test_two_runs_give_the_same(recognizer: Recognizer, recordings: dict[Path, s
     assert recognizer.transcribe(path) == recognizer.transcribe(path)
 
 
-def test_long_recordings_are_cut_and_keep_their_words(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
-    pause = np.zeros(8000, dtype=np.float32)
-    parts = [part for path in recordings for part in (audio.load(path), pause)] * 3
-    transcript = recognizer.transcribe(np.concatenate(parts))
-    assert len(transcript.segments) > 1
-    assert jiwer.wer(" ".join([*recordings.values()] * 3), transcript.text) < 0.35
-    ends = [segment.end for segment in transcript.segments]
-    assert [segment.start for segment in transcript.segments] == [0, *ends[:-1]]
+def test_all_kinds_of_sources(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
+    path = next(iter(recordings))
+    expected = recognizer.transcribe(path)
+    sound, rate = soundfile.read(path, dtype="int16")
+    assert recognizer.transcribe(str(path)) == expected
+    assert recognizer.transcribe(io.BytesIO(path.read_bytes())) == expected
+    assert recognizer.transcribe(sound) == expected
+    assert recognizer.transcribe(sound / 2**15) == expected
+    stereo = np.stack([sound, np.zeros_like(sound)], axis=1)
+    assert recognizer.transcribe(stereo, channel=Channel.left) == expected
+    assert recognizer.transcribe(stereo, channel=Channel.right).text == ""
+    assert recognizer.transcribe(sound[:1], rate=768_000).segments == []
+    doubled = soxr.resample(sound / 2**15, rate, 2 * rate)
+    assert recognizer.transcribe(doubled, rate=2 * rate).text == expected.text
+
+
+def test_a_quiet_recording_is_read_as_a_usual_one(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
+    path = next(iter(recordings))
+    sound = audio.load(path)
+    assert recognizer.transcribe(sound / 1000).text == recognizer.transcribe(path).text
+
+
+def test_times_of_a_part_are_those_of_the_whole(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
+    path = next(iter(recordings))
+    whole = recognizer.transcribe(path)
+    part = recognizer.transcribe(path, start=2.5, end=4.9)
+    assert part.duration == pytest.approx(2.4)
+    assert (part.segments[0].start, part.segments[-1].end) == (2.5, 4.9)
+    inside = [word for word in whole.words if word.start > 2.9 and word.end < 4.5]
+    found = {word.word: word for word in part.words}
+    assert len(inside) > 2
+    for word in inside:
+        assert found[word.word].start == pytest.approx(word.start, abs=0.081)
+
+
+def test_formats(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
+    transcript = recognizer.transcribe(next(iter(recordings)))
+    words = transcript.words
+    assert transcript.to_srt().startswith("1\n00:00:00,")
+    assert transcript.to_vtt().startswith("WEBVTT\n\n00:00:00.")
+    for text in (transcript.to_srt(), transcript.to_vtt(), transcript.to_tsv()):
+        assert words[0].word in text
+        assert words[-1].word in text
+    assert [line.split()[4] for line in transcript.to_ctm("talk").splitlines()] == [word.word for word in words]
+
+
+def test_progress_is_told(recognizer: Recognizer, talk: np.ndarray) -> None:
+    told: list[float] = []
+    transcript = recognizer.transcribe(talk, start=1, progress=told.append)
+    assert len(told) == len(transcript.segments) > 1
+    assert told == sorted(told)
+    assert told[-1] == transcript.duration == pytest.approx(len(talk) / 16_000 - 1, abs=0.01)
+
+
+@pytest.mark.parametrize("sound", ["silence", "white noise", "hum", "chords"])
+def test_no_words_where_nobody_speaks(recognizer: Recognizer, sound: str) -> None:
+    time = np.arange(15 * 16_000) / 16_000
+    if sound == "silence":
+        waveform = np.zeros(len(time))
+    elif sound == "white noise":
+        waveform = np.random.default_rng(1).normal(0, 0.05, len(time))
+    elif sound == "hum":
+        waveform = sum(0.1 / k * np.sin(2 * np.pi * 50 * k * time) for k in (1, 2, 3, 5))
+    else:
+        beat = time % 0.5
+        hertz = 220 * 2 ** (np.array([0, 5, 7, 3])[(time // 2).astype(int) % 4] / 12)
+        waveform = sum(0.1 * np.exp(-3 * beat) * np.sin(2 * np.pi * hertz * k * time) / k for k in (1, 1.25, 1.5, 2, 3))
+    transcript = recognizer.transcribe(waveform)
+    assert transcript.text == ""
+    assert transcript.duration == 15
+
+
+def test_threads_may_share_a_recognizer(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
+    paths = list(recordings) * 2
+    expected = [recognizer.transcribe(path) for path in paths]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(recognizer.transcribe, paths)) == expected
 
 
 @pytest.fixture(scope="module")
 def talk(recordings: dict[Path, str]) -> np.ndarray:
-    """Long enough to be cut into segments."""
+    """Longer than what is searched at once."""
     pause = np.zeros(8000, dtype=np.float32)
-    return np.concatenate([part for path in recordings for part in (audio.load(path), pause)] * 3)
+    return np.concatenate([part for path in recordings for part in (audio.load(path), pause)] * 2)
+
+
+def test_long_recordings_are_divided_and_keep_their_words(
+    recognizer: Recognizer, recordings: dict[Path, str], talk: np.ndarray
+) -> None:
+    transcript = recognizer.transcribe(talk)
+    ends = [segment.end for segment in transcript.segments]
+    assert [segment.start for segment in transcript.segments] == [0, *ends[:-1]]
+    assert len(ends) > 1
+    parts = [recognizer.transcribe(path).text for path in recordings] * 2
+    assert jiwer.wer(" ".join(parts), transcript.text) < 0.1
+    times = [time for word in transcript.words for time in (word.start, word.end)]
+    assert times == sorted(times)
+
+
+def test_no_word_is_lost_or_doubled_at_a_seam(
+    recognizer: Recognizer, recordings: dict[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seams between words of every kind."""
+    speech = np.concatenate([audio.load(path) for path in recordings])
+    whole = recognizer.transcribe(speech).words
+    monkeypatch.setattr(segments, "PAUSE", 1000)  # every end of a stretch is taken for the middle of speech
+    monkeypatch.setattr(segments, "SEAM", 40)
+    seams = set()
+    for longest in range(66, 150, 7):
+        monkeypatch.setattr(segments, "LONGEST", longest)
+        monkeypatch.setattr(segments, "SHORTEST", longest * 2 // 3)
+        transcript = recognizer.transcribe(speech)
+        seams |= {segment.end for segment in transcript.segments[:-1]}
+        edits = Levenshtein.editops([word.word for word in whole], [word.word for word in transcript.words])
+        # A word may be taken for another, as it is heard with less around it.
+        assert [edit for edit in edits if edit.tag != "replace"] == []
+        assert len(edits) <= 3
+    assert len(seams) > 15
+
+
+def test_windows_are_stitched_to_what_the_whole_would_give(
+    recognizer: Recognizer, recordings: dict[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speech = np.concatenate([audio.load(path) for path in recordings])
+    (whole,) = recognizer.stretches([speech])
+    narrow = (recognizer.emissions(window.waveform)[window.frames] for window in segments.windows([speech], 8, 1))
+    (stitched,) = segments.stretches(narrow)
+    assert stitched.log_probs.shape == whole.log_probs.shape
+    assert (stitched.log_probs.argmax(1) == whole.log_probs.argmax(1)).mean() > 0.95
 
 
 def segments_of(bundle: Path, talk: np.ndarray, carry_context: bool) -> tuple[Recognizer, list[Segment]]:
-    recognizer = Recognizer.load(bundle)
+    recognizer = Recognizer(bundle)
     recognizer.carry_context = carry_context
-    segments = list(recognizer.segments(talk))
-    assert len(segments) > 1
-    assert segments[0].words  # so that there is something to remember
-    return recognizer, segments
+    found = list(recognizer.segments([talk], nbest=100))
+    assert len(found) > 1
+    assert found[0].words  # so that there is something to remember
+    return recognizer, found
 
 
-def test_a_segment_is_scored_from_the_state_after_those_before(tiny_bundle: Path, talk: np.ndarray) -> None:
-    recognizer, segments = segments_of(tiny_bundle, talk, carry_context=True)
-    state = None
-    for (first, end), segment in zip(cut_at_silence(talk), segments, strict=True):
-        found = recognizer.search.decode(recognizer.emissions(talk[first:end]))
-        assert segment.nbest == rescore(found, recognizer.lstm, recognizer.weights, state)
-        state = state_after(segment.nbest[0].words, recognizer.lstm, state)
-
-
-def test_segments_are_independent_without_context(tiny_bundle: Path, talk: np.ndarray) -> None:
-    recognizer, segments = segments_of(tiny_bundle, talk, carry_context=False)
-    for (first, end), segment in zip(cut_at_silence(talk), segments, strict=True):
-        assert segment.nbest == recognizer.decode(recognizer.emissions(talk[first:end]))
-    # The first never has a context, the second would.
-    _, remembering = segments_of(tiny_bundle, talk, carry_context=True)
-    assert remembering[0] == segments[0]
-    scores = [{found.words: found.lstm for found in some[1].nbest} for some in (segments, remembering)]
-    assert scores[0].keys() == scores[1].keys()
-    assert scores[0] != scores[1]
+@pytest.mark.parametrize("carry_context", [False, True])
+@pytest.mark.parametrize("pause", [0, 1000])
+def test_the_language_models_go_on_where_a_sentence_does(
+    tiny_bundle: Path, talk: np.ndarray, carry_context: bool, pause: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the middle of a sentence always, from sentence to sentence if they are told to."""
+    monkeypatch.setattr(segments, "PAUSE", pause)
+    monkeypatch.setattr(segments, "SEAM", segments.LONGEST)
+    recognizer, found = segments_of(tiny_bundle, talk, carry_context)
+    emissions = np.concatenate([stretch.log_probs for stretch in recognizer.stretches([talk])])
+    context, first = NOTHING_SAID, 0
+    for segment in found:
+        goes_on = bool(pause) and segment is not found[-1]
+        end = round(segment.end / FRAME_SECONDS) if segment is not found[-1] else len(emissions)
+        search = copy.copy(recognizer.search)
+        search.reset(context.words)
+        search.accept(emissions[first:end])
+        nbest = search.finish(sentence_end=not goes_on)
+        assert segment.nbest == rescore(nbest, recognizer.lstm, recognizer.weights, context.lstm, not goes_on)
+        words, first = segment.nbest[0].words, end
+        context = NOTHING_SAID
+        if goes_on or carry_context:
+            before = (*context.words, *words) if goes_on else ()
+            context = Context(before, state_after(words, recognizer.lstm, context.lstm, not goes_on))
 
 
 def test_every_recording_begins_without_context(tiny_bundle: Path, talk: np.ndarray) -> None:
-    recognizer, segments = segments_of(tiny_bundle, talk, carry_context=True)
-    assert list(recognizer.segments(talk)) == segments
+    recognizer, found = segments_of(tiny_bundle, talk, carry_context=True)
+    assert list(recognizer.segments([talk], nbest=100)) == found
+    assert [len(segment.nbest) for segment in recognizer.segments([talk], nbest=3)] == [3] * len(found)
+
+
+def test_pytorch_gives_what_numpy_gives(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
+    from asr.device import TorchAcousticModel
+
+    bundle = open_bundle(DEFAULT)
+    weights = Dequantized(bundle.file("acoustic.safetensors"))
+    model = TorchAcousticModel(recognizer.acoustic.config, weights, "cpu")
+    for path in recordings:
+        waveform = audio.load(path)
+        assert model.log_probs(waveform) == pytest.approx(recognizer.emissions(waveform), abs=1e-3)
+    assert model.log_probs(waveform[:0]).shape == (0, recognizer.acoustic.config.units)
+
+
+def test_devices_that_there_are_not(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="device 'warp' can't be used"):
+        Recognizer(tiny_bundle, device="warp")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "asr.device")
+    with pytest.raises(ValueError, match="pip install torch"):
+        Recognizer(tiny_bundle, device="cuda")
+
+
+def test_importing_asr_imports_no_models() -> None:
+    script = "import sys, asr.units; assert 'asr.recognizer' not in sys.modules; from asr import Recognizer"
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -37,7 +37,7 @@ FEW = {"linear": [0.0, 0.5], "lstm": [0.0, 0.4], "ngram": [0.0, 0.3], "word": [0
 
 @pytest.fixture(scope="module")
 def recognizer(tiny_bundle: Path) -> Recognizer:
-    return Recognizer.load(tiny_bundle)
+    return Recognizer(tiny_bundle)
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_settings_are_written_into_the_bundle(tiny_bundle: Path, tmp_path: Path)
     bundle = shutil.copytree(tiny_bundle, tmp_path / "bundle")
     first, second = Weights(0.7, 0.0, 1.5), Weights(0.2, 0.6, 0.5, linear=0.25)
     write_settings(bundle, first, second, BeamConfig(size=50, score=9.0, nbest=7))
-    recognizer = Recognizer.load(bundle)
+    recognizer = Recognizer(bundle)
     assert (recognizer.search.weights, recognizer.weights) == (first, second)
     assert recognizer.search.config == BeamConfig(size=50, score=9.0, nbest=7)
 

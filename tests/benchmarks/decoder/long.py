@@ -39,7 +39,6 @@ from lm.bundle import DEFAULT
 MINUTES = 1, 10, 60
 MOST = 4096  # MiB of memory that a decoding may take, beside models and emissions
 CHUNK = round(1 / FRAME_SECONDS)  # frames
-STRETCH = round(LONGEST / FRAME_SECONDS)
 
 
 def memory(which: str) -> float:
@@ -53,7 +52,7 @@ def decode(model: Path, emissions: Path, frames: int, longest: int, nbest: int) 
 
     nbest: readings asked for; 0: as many as in the bundle. `peak` is missing if there wasn't memory enough.
     """
-    search = Recognizer.load(model).search
+    search = Recognizer(model).search
     search = search_like(search, {"nbest": nbest or search.config.nbest})
     log_probs = np.load(emissions)[:frames]
     search.decode(log_probs[:CHUNK])
@@ -88,7 +87,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, nargs="+", default=MINUTES, help="of the recordings (1 10 60)")
     options = parser.parse_args()
     on_one_core()
-    corpus = with_emissions(Recognizer.load(options.model), read_cuts(options.data, None)[0])
+    corpus = with_emissions(Recognizer(options.model), read_cuts(options.data, None)[0])
     frames = np.concatenate(corpus.emissions)
     needed = round(60 * max(options.minutes) / FRAME_SECONDS)
     table = Table(
@@ -99,7 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         emissions = Path(folder) / "emissions.npy"
         np.save(emissions, np.resize(frames, (needed, frames.shape[1])))
-        ways = ("stretches of 30 s", STRETCH, 0), ("one utterance, the best", needed, 1), ("one utterance", needed, 0)
+        ways = ("stretches of 30 s", LONGEST, 0), ("one utterance, the best", needed, 1), ("one utterance", needed, 0)
         for name, longest, nbest in ways:
             for minutes in options.minutes:
                 print(f"{name}, {minutes} min", file=sys.stderr)

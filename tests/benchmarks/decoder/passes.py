@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=DEFAULT, help="a model folder")
     options = parser.parse_args()
     on_one_core()
-    recognizer = Recognizer.load(options.model)
+    recognizer = Recognizer(options.model)
     corpus = with_emissions(recognizer, read_cuts(options.data, None)[0][: options.limit])
     chapters = [cut.id.rpartition("-")[0] for cut in corpus.cuts]
     begins = [True, *(before != chapter for before, chapter in pairwise(chapters))]

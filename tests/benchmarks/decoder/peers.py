@@ -198,7 +198,7 @@ def main() -> None:
     arguments = parser.parse_args()
     on_one_core()
 
-    recognizer = Recognizer.load(arguments.model)
+    recognizer = Recognizer(arguments.model)
     if not isinstance(recognizer.units, CharacterUnits | PhoneUnits):
         raise ValueError(f"{arguments.model}: of pieces, which the peers can't spell; take one of phones or characters")
     of_phones = isinstance(recognizer.units, PhoneUnits)

@@ -57,7 +57,7 @@ def by_words(model: LstmModel, words: tuple[str, ...]) -> np.ndarray:
 def main() -> None:
     options = parser.parse_args()
     on_one_core()
-    recognizer = Recognizer.load(options.model)
+    recognizer = Recognizer(options.model)
     model = recognizer.lstm
     corpus = with_emissions(recognizer, read_cuts(options.data, options.limit)[0])
     emissions, tens = corpus.emissions, sum(corpus.seconds) / 10

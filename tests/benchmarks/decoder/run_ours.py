@@ -15,7 +15,7 @@ from asr.recognizer import Recognizer
 
 
 def prepare(problem: Problem) -> Prepared:
-    search = Recognizer.load(Path(problem.model)).search
+    search = Recognizer(Path(problem.model)).search
     blank = np.exp(np.concatenate(problem.emissions)[:, 0])
     skipped = float((blank >= search.config.skip_blank).mean())
     fixed = {"nbest": 1, "add": False}

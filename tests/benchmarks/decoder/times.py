@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=DEFAULT, help="a model folder")
     options = parser.parse_args()
     on_one_core()
-    recognizer = Recognizer.load(options.model)
+    recognizer = Recognizer(options.model)
     corpora = {options.data.name: utterances(options.data, options.limit)}
     if options.digits:
         corpora["digits"] = digits(options.digits, options.limit)

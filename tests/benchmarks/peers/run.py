@@ -25,7 +25,7 @@ Ready = tuple[Callable[[bytes], str], list[str]]  # samples to text; the models'
 def nicebeach(model: str) -> Ready:
     from asr.recognizer import Recognizer
 
-    recognizer = Recognizer.load(Path(model))
+    recognizer = Recognizer(Path(model))
     return lambda samples: recognizer.transcribe(as_floats(samples)).text, [model]
 
 
