@@ -1,5 +1,6 @@
 """Audio in: any file, stream or array, read in blocks, to a 16 kHz mono waveform."""
 
+import io
 import tempfile
 from collections.abc import Iterator
 from enum import StrEnum

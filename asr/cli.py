@@ -130,11 +130,11 @@ def transcribe(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Tell only of errors: no bar, no counts.")] = False,
 ) -> None:
-    """Print what is said in recordings: wav, flac, ogg, opus, mp3, of any rate, length and channel count; m4a, mp4 and
-    webm, too, with the extra codecs.
+    """Print what is said in recordings: wav, flac, ogg, opus, mp3, of any rate, length and channel count.
 
-    One line a recording, preceded by its name if there are several; a silent one has an empty line. Of folders all
-    sound files are read, by their suffix, also in folders within. Times are those of the whole recording.
+    With the extra codecs m4a, mp4 and webm, too. One line a recording, preceded by its name if there are several; a
+    silent one has an empty line. Of folders all sound files are read, by their suffix, also in folders within. Times
+    are those of the whole recording.
 
     **txt** is text, **json** an array of objects with segments, words, times, confidences and scored readings, **srt**
     and **vtt** are subtitles, **tsv** has their times in milliseconds, **ctm** a word a line: file, channel, start,

@@ -4,8 +4,10 @@ They are forked: the models are read once, and lie in memory once. What is read 
 process that such a file crashes, or that is killed for want of memory, costs no more than that file.
 """
 
+import ctypes
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
@@ -16,6 +18,8 @@ from multiprocessing.context import ForkProcess
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 Report = Callable[[Any], None]  # tells the parent how far the work is
 
@@ -99,7 +103,9 @@ def _fork(items: Sequence[Item], work: Callable[[Item, Report], Any], others: Se
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
         # Libraries print what they find in damaged files; what is worth telling is in the result.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        # A pipe is at its end once no process holds the other side; so those see that the parent died, too.
+        if sys.platform == "linux":  # a parent that is killed shall leave nobody at work
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        # A pipe is at its end once no process holds the other side; so a child that waits sees that the parent died.
         for other in (*others, ours):
             other.close()
         while True:

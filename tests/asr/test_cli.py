@@ -205,6 +205,25 @@ def test_a_process_that_dies_costs_its_file(tiny_bundle: Path, expected: dict[Pa
     ]
 
 
+def test_a_killed_command_leaves_no_process(tiny_bundle: Path) -> None:
+    process = started(tiny_bundle, "-")
+    wait_for(lambda: children(process))
+    (child,) = children(process)
+    process.kill()
+    process.wait()
+    wait_for(lambda: not alive(child))
+    for stream in (process.stdin, process.stdout, process.stderr):
+        stream.close()
+
+
+def alive(pid: int) -> bool:
+    """Whether there is a process that wasn't ended; nobody may have asked yet how one did."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_closed_pipe_is_no_error(tiny_bundle: Path, recordings: dict[Path, str]) -> None:
     process = started(tiny_bundle, "--threads", "1", *recordings, "-")
     process.stdout.close()
