@@ -3,12 +3,14 @@
 Ours because lhotse has no recipe for it.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from data_prep import MAX_SECONDS
 from data_prep.manifest import Item, Prepared, audio_files, prepare
 
+NAME = re.compile(r"([0-9])_(.+)_[0-9]+")
 DIGITS = "zero one two three four five six seven eight nine".split()
 
 
@@ -19,7 +21,5 @@ def prepare_fsdd(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> Prepared
 
 def _items(folder: Path) -> Iterator[Item]:
     for name, audio in audio_files(folder / "recordings").items():
-        digit, _, rest = name.partition("_")
-        speaker, _, number = rest.rpartition("_")
-        said = DIGITS[int(digit)] if len(digit) == 1 and digit.isdecimal() and number else None
-        yield Item(name, audio, said, speaker or None)
+        match = NAME.fullmatch(name)
+        yield Item(name, audio, match and DIGITS[int(match[1])], match and match[2])
