@@ -30,9 +30,10 @@ def test_the_whole_recipe_runs_by_one_command(tmp_path: Path) -> None:
         for digit in range(10):
             for number in (0, 5):
                 shutil.copy(recordings / f"{digit}_{speaker}_{number}.flac", tmp_path / "data/recordings")
+    steps = "max_steps = 3\nvalidate_every = 3\n"
     tiny = {
-        "acoustic": "max_steps = 3\nvalidate_every = 3\n[model]\nhidden = 16\nlayers = 1\n",
-        "lstm": "rows = 1\nmax_steps = 3\nvalidate_every = 3\n[model]\nhidden = 4\ncutoffs = [12]\nshrink = 1\n",
+        "acoustic": f"{steps}[model]\nhidden = 16\nlayers = 1\n",
+        "lstm": f"rows = 1\nwords = 1\n{steps}[model]\nhidden = 4\ncutoffs = [12]\nshrink = 1\n",
     }
     for name, settings in tiny.items():
         (tmp_path / f"{name}.toml").write_text(f'base = "{RECIPE / name}.toml"\n{settings}')
