@@ -110,7 +110,8 @@ def manifest(
 ) -> None:
     """Write the manifest of a corpus.
 
-    The layout is recognised by its files: LibriSpeech, Common Voice, Kaldi, LJSpeech, CMU Sphinx, VCTK.
+    The layout is recognised by its files: LibriSpeech, Common Voice, Kaldi, LJSpeech, CMU Sphinx, VCTK,
+    FSDD.
     Utterances that can't be used are counted by reason on stderr.
 
     Examples:

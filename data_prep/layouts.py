@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from data_prep import MAX_SECONDS
 from data_prep.common_voice import prepare_common_voice
+from data_prep.fsdd import prepare_fsdd
 from data_prep.kaldi_dir import prepare_kaldi_dir
 from data_prep.librispeech import LISTINGS, prepare_librispeech
 from data_prep.ljspeech import prepare_ljspeech
@@ -28,11 +29,12 @@ LAYOUTS = (
     Layout("VCTK", ("wav48",), prepare_vctk),
     COMMON_VOICE,
     Layout("LibriSpeech", LISTINGS, prepare_librispeech),
+    Layout("FSDD", ("recordings/[0-9]_*_*.*",), prepare_fsdd),
 )
 
 
 def read(path: Path, max_seconds: float = MAX_SECONDS) -> Prepared:
-    """Prepares whatever ``path`` is: a folder in one of the six layouts, a Common Voice .tsv, a manifest.
+    """Prepares whatever ``path`` is: a folder in one of the layouts known here, a Common Voice .tsv, a manifest.
 
     Raises:
         FileNotFoundError: there is no such path, or a file that its layout needs is missing.

@@ -83,6 +83,12 @@ def vctk(root: Path) -> Path:
     return root
 
 
+def fsdd(root: Path) -> Path:
+    for name in ("7_theo_0.wav", "0_lucas_12.flac", "ten_lucas_1.wav", "7_theo.wav"):
+        put_audio(root / "recordings" / name)
+    return root
+
+
 CORPORA: dict[Callable[[Path], Path], tuple[list[tuple], dict[str, list[str]]]] = {
     librispeech: (
         [("12-34-0000", "HOW TO", "12", None), ("12-34-0001", "IT'S", "12", None)],
@@ -107,6 +113,10 @@ CORPORA: dict[Callable[[Path], Path], tuple[list[tuple], dict[str, list[str]]]] 
     vctk: (
         [("p239_001", "Please call Stella.", "p239", None), ("p240_001", "Ask her.", "p240", None)],
         {"missing audio": ["p240_002"], "no transcript": ["p315_001"]},
+    ),
+    fsdd: (
+        [("0_lucas_12", "zero", "lucas", None), ("7_theo_0", "seven", "theo", None)],
+        {"no transcript": ["7_theo", "ten_lucas_1"]},
     ),
 }
 
@@ -286,6 +296,7 @@ def test_missing_path(tmp_path: Path) -> None:
         ("vctk", 503, 0.43, 1),
         ("synthetic", 654, 1.01, 0),
         ("nice_beach", 20, 0.02, 0),
+        ("fsdd", 3000, 0.36, 6),
     ],
 )
 def test_real_corpora(path: str, utterances: int, hours: float, speakers: int) -> None:
