@@ -1,6 +1,6 @@
 """The LSTM acoustic model: waveform to log-probabilities of units. In NumPy; asr.network has it to be trained."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,6 +132,11 @@ class AcousticStream:
         missing = 4 * frames + 3 - len(self._features)
         self._features = np.pad(self._features, ((0, max(0, missing)), (0, 0)))
         return self._emit(frames, self._heard)
+
+    def run(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """What `accept` makes of each block of a recording, and `finish` of its end."""
+        yield from map(self.accept, blocks)
+        yield self.finish()
 
     def _hear(self, waveform: np.ndarray) -> None:
         self._samples = np.append(self._samples, waveform)

@@ -255,6 +255,9 @@ def evaluate(
         Path | None, typer.Option(help="The --output folder of an earlier evaluation to compare with.")
     ] = None,
     confusions: Annotated[int, typer.Option(help="How many frequent errors of each kind to show.", min=0)] = 10,
+    streaming: Annotated[
+        bool, typer.Option("--streaming", help="Hear with the one-way model, as a live stream would be.")
+    ] = False,
 ) -> None:
     """Measure word and character error rates on recordings with known text.
 
@@ -288,7 +291,7 @@ def evaluate(
         cuts, complete = read_cuts(data, limit)
         if earlier:  # before the long work
             check_same(*earlier, {cut.id: cut.supervisions[0].text for cut in cuts})
-        result = run(Recognizer(model), bar(cuts, "evaluating"))
+        result = run(Recognizer(model, streaming=streaming), bar(cuts, "evaluating"))
         for problem in result.unreadable:
             print(f"error: {problem}", file=sys.stderr)
         if result.unreadable:

@@ -13,7 +13,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from asr import audio, writers
-from asr.acoustic import FRAME_SECONDS, AcousticConfig, AcousticModel, output_length
+from asr.acoustic import FRAME_SECONDS, AcousticConfig, AcousticModel, AcousticStream, output_length
 from asr.audio import Channel
 from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch
 from asr.decoder.hypothesis import Hypothesis, Weights
@@ -110,10 +110,12 @@ class Recognizer:
     >>> recognizer.transcribe("talk.flac").text
     """
 
-    def __init__(self, model: Path | str | None = None, *, device: str = "cpu") -> None:
+    def __init__(self, model: Path | str | None = None, *, device: str = "cpu", streaming: bool = False) -> None:
         """Open a model folder; the default is the one that ships.
 
         device: where the acoustic model runs: "cpu", or what PyTorch calls another, such as "cuda".
+        streaming: hear with the one-way model, which makes more errors but needs no future: `stretches` takes what it
+        says of a block at once, where the other waits for a window of many seconds.
         Raises BundleError if the folder lacks a part or a part is damaged, ValueError if there is no such device.
         """
         bundle = open_bundle(DEFAULT if model is None else Path(model))
@@ -122,7 +124,7 @@ class Recognizer:
         decoder = bundle.config["decoder"]
         first_pass = Weights(**decoder["first_pass"])
         self.units = read_units(bundle)
-        self.acoustic = read_acoustic(bundle, device)
+        self.acoustic = read_acoustic(bundle, "streaming" if streaming else "acoustic", device)
         self.search = make_search(self.units, ngram, vocabulary, BeamConfig(**decoder["beam"]), first_pass)
         self.lstm = load_lstm(bundle, vocabulary)
         self.weights = Weights(**decoder["second_pass"])
@@ -265,6 +267,8 @@ class Recognizer:
 
     def stretches(self, blocks: Iterable[np.ndarray]) -> Iterator[Stretch]:
         """The emissions of a recording, between pauses. blocks: as for `segments`."""
+        if isinstance(self.acoustic, AcousticModel) and not self.acoustic.config.bidirectional:
+            return stretches(AcousticStream(self.acoustic).run(blocks))
         return stretches(self._read(window)[window.frames] for window in windows(blocks))
 
     def _read(self, window: Window) -> np.ndarray:
@@ -328,12 +332,14 @@ def read_units(bundle: Bundle) -> Units:
     return CharacterUnits()
 
 
-def read_acoustic(bundle: Bundle, device: str = "cpu") -> "AcousticModel | TorchAcousticModel":
-    """The acoustic model of a bundle, in NumPy for the CPU, in PyTorch for any other device."""
-    config = AcousticConfig(**bundle.config["acoustic"])
-    weights = Dequantized(bundle.file("acoustic.safetensors"))
+def read_acoustic(bundle: Bundle, name: str = "acoustic", device: str = "cpu") -> "AcousticModel | TorchAcousticModel":
+    """An acoustic model of a bundle, "acoustic" or "streaming": in NumPy on the CPU, in PyTorch on any other device."""
+    weights = Dequantized(bundle.file(f"{name}.safetensors"))
+    config = AcousticConfig(**bundle.config[name])
     if device == "cpu":
         return AcousticModel(config, weights)
+    if not config.bidirectional:
+        raise ValueError(f"device {device!r}: a one-way model runs on the cpu")
     try:
         from asr.device import TorchAcousticModel
     except ImportError:

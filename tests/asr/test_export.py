@@ -60,6 +60,25 @@ def test_phones(tiny_bundle: Path, tmp_path: Path) -> None:
     assert_it_transcribes(tmp_path / "model", units)
 
 
+def test_a_one_way_model_beside_the_other(tiny_bundle: Path, tmp_path: Path) -> None:
+    units = len(CharacterUnits().symbols)
+    both = checkpoint(tmp_path / "best.ckpt", units)
+    one_way = checkpoint(tmp_path / "streaming.ckpt", units, bidirectional=False)
+    characters = ["--units", "characters", "--streaming"]
+    result = export(tmp_path / "model", both, tiny_bundle, *characters, both)
+    assert result.exit_code == 1
+    assert "bidirectional = false" in result.stderr
+    assert export(tmp_path / "model", both, tiny_bundle, *characters, one_way).exit_code == 0
+    assert_it_transcribes(tmp_path / "model", units)
+    recognizer = Recognizer(tmp_path / "model", streaming=True)
+    noise = 0.1 * np.random.default_rng(1).standard_normal(50_000).astype(np.float32)
+    stretches = recognizer.stretches(np.split(noise, 50))
+    whole = recognizer.stretches([noise])
+    for one, other in zip(stretches, whole, strict=True):
+        np.testing.assert_allclose(one.log_probs, other.log_probs, atol=1e-4)
+    assert recognizer.emissions(noise).shape == (len(noise) // 640 + 1, units)
+
+
 def test_pieces(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [word for word in Vocabulary.load(tiny_bundle / "vocabulary.txt") if word not in SPECIAL_WORDS]
     text, pieces, model = (tmp_path / name for name in ("text.txt", "pieces.model", "model"))
