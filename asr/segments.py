@@ -29,6 +29,7 @@ GAP = round(0.5 / FRAME_SECONDS)  # frames without a sound that a run of speech 
 # 2 at a signal-to-noise ratio of 0 to 5 dB, and no run of it under 50. Noise, hum and music have a few in all, or 0.3 a
 # frame.
 RUN_COST, FRAME_COST = 15.0, 0.5
+BRIEF = round(2 / FRAME_SECONDS)  # frames of a recording that was cut to hold a word: whatever sounds in it is speech
 NEVER = -1e4  # log P of what can't be
 IS_BLANK = 0.9  # the probability of a blank that counts as one
 
@@ -80,6 +81,7 @@ def stretches(emissions: Iterable[np.ndarray]) -> Iterator[Stretch]:
     """Divide emissions without end, given in chunks [t, units], at pauses: LONGEST frames each, at most."""
     pending: np.ndarray | None = None
     begun = False  # in the middle of speech?
+    alone = True  # is all that there was still pending?
     for chunk in emissions:
         pending = chunk if pending is None else np.concatenate([pending, chunk])
         while len(pending) > LONGEST:
@@ -87,9 +89,10 @@ def stretches(emissions: Iterable[np.ndarray]) -> Iterator[Stretch]:
             cut = SHORTEST + (first + end) // 2
             pause = end - first >= PAUSE
             yield Stretch(speech_only(pending[:cut], begun, not pause), pause)
-            pending, begun = pending[cut:], not pause
+            pending, begun, alone = pending[cut:], not pause, False
     if pending is not None and len(pending):
-        yield Stretch(speech_only(pending, begun, False), True)
+        brief = alone and len(pending) <= BRIEF
+        yield Stretch(pending if brief else speech_only(pending, begun, False), True)
 
 
 def speech_only(log_probs: np.ndarray, begun: bool, unfinished: bool) -> np.ndarray:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from asr.acoustic import output_length
 from asr.features import HOP
 from asr.segments import (
+    BRIEF,
     FRAME,
     GAP,
     LONGEST,
@@ -117,6 +118,14 @@ def test_what_sounds_little_like_speech_is_taken_out() -> None:
     assert kept(blip[50:], begun=True).all()
     assert kept(blip[:54], unfinished=True).all()
     assert not kept(blip[:54], begun=True).all()
+
+
+def test_a_brief_recording_is_speech() -> None:
+    unsure = np.log(np.tile([0.3, 0.4, 0.2, 0.1], (BRIEF, 1))).astype(np.float32)
+    (brief,) = stretches([unsure[:20], unsure[20:]])
+    np.testing.assert_array_equal(brief.log_probs, unsure)
+    (longer,) = stretches([unsure, unsure[:1]])
+    assert (longer.log_probs.argmax(1) == 0).all()
 
 
 def test_what_is_uncertain_is_kept_near_speech_alone() -> None:
