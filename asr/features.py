@@ -11,18 +11,22 @@ MELS = 80
 LOWEST, HIGHEST = 20.0, 7600.0  # Hz; leaves out mains hum and the roll-off of resampled recordings
 FLOOR = 1e-6  # added to the mel power before the logarithm: about the noise of 16-bit rounding
 FFT = 512
+SENTENCE = 120  # frames of the shortest utterance whose mean is that of its speaker and channel
 BLOCK = 256  # frames transformed at once: few enough for a core's cache
 
 
 def log_mel(waveform: np.ndarray) -> np.ndarray:
     """float32 [N] in -1..1 at 16 kHz to log-mel power, float32 [T, 80], each bin's mean over the utterance removed.
 
-    That cancels gain and channel colour. Frame centres are at 0, 10 ms, ...; beyond the ends is silence.
+    That cancels gain and channel colour. Of a word that was cut out tightly it would cancel the word's own sounds, so
+    what is shorter than SENTENCE counts as if frames as quiet as its quietest filled it up. Frame centres are at 0,
+    10 ms, ...; beyond the ends is silence.
     """
     if not len(waveform):
         return np.zeros((0, MELS), np.float32)
     result = uncentred(np.pad(waveform.astype(np.float32, copy=False), WINDOW // 2))
-    result -= result.mean(0)
+    further = max(0, SENTENCE - len(result))
+    result -= (result.sum(0) + further * result.min(0)) / np.float32(len(result) + further)
     return result
 
 

@@ -36,7 +36,9 @@ def test_features_are_torchaudios(samples: int) -> None:
     expected = torch.log(mel(torch.from_numpy(waveform)) + FLOOR).T
     found = log_mel(waveform)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected - expected.mean(0), atol=1e-4)
+    # A brief recording is filled up, for the mean, with its quietest frame.
+    quietest = expected.amin(0, keepdim=True).expand(max(0, 120 - len(expected)), -1)
+    np.testing.assert_allclose(found, expected - torch.cat([expected, quietest]).mean(0), atol=1e-4)
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])
