@@ -4,11 +4,11 @@ python tests/benchmarks/transcribe/long.py --data $DATA/speech/LibriSpeech/dev-m
 
 The hour is the corpus's utterances one after the other, as they were read, and again until it is full, with no pauses
 but their own; with --shuffle in random order, so that speakers change every few seconds. Each is cut to a multiple of
-40 ms, so that the acoustic model's frames are of the same sound alone and in the hour. With --uncut they fall elsewhere,
-which alone costs half a point: the model was chosen by its errors on dev-mini's own frames. It and its first minute are
-transcribed from a file, each in a fresh process; memory is the peak of all that is resident, time is of the processor,
-without loading the models. Sounds are made, ten minutes each:
-silence, white and pink noise, mains hum with its harmonics, chords and arpeggios of decaying tones.
+40 ms, so that the acoustic model's frames are of the same sound alone and in the hour. With --uncut they fall
+elsewhere, which costs half a point even alone: the model was chosen by its errors on dev-mini's own frames. The hour
+and its first minute are transcribed from a file, each in a fresh process; memory is the peak of all that is resident,
+time is of the processor, without loading the models. Sounds are made, ten minutes each: silence, white and pink noise,
+mains hum with its harmonics, chords and arpeggios of decaying tones.
 
 Bars: memory at most 1.5 times that of the minute, 0.15 s a second of audio, within 0.5 points of the word error rate of
 the same utterances one at a time, at most one word a minute of what is no speech. Linux only.
