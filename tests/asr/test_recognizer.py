@@ -48,11 +48,11 @@ def test_times_and_confidences(recognizer: Recognizer, recordings: dict[Path, st
 
 
 def test_scores_taken_apart_add_up(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
-    (segment,) = recognizer.transcribe(next(iter(recordings))).segments
-    totals = [hypothesis.total(recognizer.weights) for hypothesis in segment.nbest]
-    assert totals == sorted(totals, reverse=True)
-    assert segment.text == segment.nbest[0].text
-    assert len({hypothesis.words for hypothesis in segment.nbest}) == len(segment.nbest)
+    for segment in recognizer.transcribe(next(iter(recordings)), nbest=100).segments:
+        totals = [hypothesis.total(recognizer.weights) for hypothesis in segment.nbest]
+        assert totals == sorted(totals, reverse=True)
+        assert segment.text == segment.nbest[0].text
+        assert len({hypothesis.words for hypothesis in segment.nbest}) == len(segment.nbest)
 
 
 def test_two_runs_give_the_same(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
@@ -164,11 +164,11 @@ def test_no_word_is_lost_or_doubled_at_a_seam(
 ) -> None:
     """Seams between words of every kind."""
     speech = np.concatenate([audio.load(path) for path in recordings])
-    whole = recognizer.transcribe(speech).words
     monkeypatch.setattr(segments, "PAUSE", 1000)  # every end of a stretch is taken for the middle of speech
+    whole = recognizer.transcribe(speech).words
     monkeypatch.setattr(segments, "SEAM", 40)
     seams = set()
-    for longest in range(66, 150, 7):
+    for longest in range(94, 190, 8):
         monkeypatch.setattr(segments, "LONGEST", longest)
         monkeypatch.setattr(segments, "SHORTEST", longest * 2 // 3)
         transcript = recognizer.transcribe(speech)
@@ -177,18 +177,19 @@ def test_no_word_is_lost_or_doubled_at_a_seam(
         # A word may be taken for another, as it is heard with less around it.
         assert [edit for edit in edits if edit.tag != "replace"] == []
         assert len(edits) <= 3
-    assert len(seams) > 15
+    assert len(seams) > 10
 
 
 def test_windows_are_stitched_to_what_the_whole_would_give(
     recognizer: Recognizer, recordings: dict[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     speech = np.concatenate([audio.load(path) for path in recordings])
-    (whole,) = recognizer.stretches([speech])
-    narrow = (recognizer.emissions(window.waveform)[window.frames] for window in segments.windows([speech], 8, 1))
-    (stitched,) = segments.stretches(narrow)
-    assert stitched.log_probs.shape == whole.log_probs.shape
-    assert (stitched.log_probs.argmax(1) == whole.log_probs.argmax(1)).mean() > 0.95
+    whole = recognizer.emissions(speech)
+    windows = list(segments.windows([speech], 8, 1))
+    assert len(windows) > 3
+    stitched = np.concatenate([recognizer.emissions(window.waveform)[window.frames] for window in windows])
+    assert stitched.shape == whole.shape
+    assert (stitched.argmax(1) == whole.argmax(1)).mean() > 0.95
 
 
 def segments_of(bundle: Path, talk: np.ndarray, carry_context: bool) -> tuple[Recognizer, list[Segment]]:
