@@ -141,7 +141,14 @@ def started(tiny_bundle: Path, *arguments: object) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "asr.cli", "transcribe", "--model", tiny_bundle, *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        list(map(str, command)), stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT, start_new_session=True
+        list(map(str, command)),
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        cwd=ROOT,
+        start_new_session=True,
+        # Tests that a shell runs in the background ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
