@@ -50,10 +50,9 @@ def units_of(recognizer: Recognizer, word: str) -> str:
 def test_a_word_outside_the_vocabulary_is_found(shipped: Recognizer, manderson: Recognizer) -> None:
     assert "MANDERSON" not in shipped.search.vocabulary
     assert "MANDERSON" not in shipped.transcribe(SAID).text.split()
-    (segment,) = manderson.transcribe(SAID).segments
-    assert segment.text.split().count("MANDERSON") == 1
+    (segment,) = [found for found in manderson.transcribe(SAID).segments if "MANDERSON" in found.text.split()]
     (word,) = [word for word in segment.words if word.word == "MANDERSON"]
-    assert 0 < word.start < word.end < segment.end
+    assert segment.start < word.start < word.end < segment.end
     for hypothesis in segment.nbest:
         assert (hypothesis.boost != 0) == ("MANDERSON" in hypothesis.words)
 
