@@ -4,7 +4,6 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from functools import cache
@@ -15,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from data_prep.cli import report_drops
 from lm.cli import one_line_errors
+from lm.progress import progress_bar
 
 if TYPE_CHECKING:
     from lhotse.cut import Cut
@@ -291,7 +290,7 @@ def evaluate(
         cuts, complete = read_cuts(data, limit)
         if earlier:  # before the long work
             check_same(*earlier, {cut.id: cut.supervisions[0].text for cut in cuts})
-        result = run(Recognizer(model, streaming=streaming), bar(cuts, "evaluating"))
+        result = run(Recognizer(model, streaming=streaming), progress_bar(cuts, "evaluating", len(cuts)))
         for problem in result.unreadable:
             print(f"error: {problem}", file=sys.stderr)
         if result.unreadable:
@@ -598,12 +597,6 @@ def make_units(kind: UnitKind, letter_to_sound: Path | None, pieces: Path | None
             raise ValueError("pieces need --pieces FILE; asr train-pieces makes one")
         return PieceUnits(pieces)
     return CharacterUnits()
-
-
-def bar(cuts: Sequence["Cut"], description: str) -> Iterable["Cut"]:
-    """The same, with a progress bar on standard error where that is a terminal."""
-    console = Console(stderr=True)
-    return track(cuts, description, console=console, transient=True, disable=not console.is_terminal)
 
 
 if __name__ == "__main__":

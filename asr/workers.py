@@ -95,6 +95,12 @@ def share(
             worker.pipe.close()
 
 
+def die_with_parent() -> None:
+    """Have the kernel kill this process with its parent, which shall leave nobody at work. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _fork(items: Sequence[Item], work: Callable[[Item, Report], Any], others: Sequence[Connection]) -> _Worker:
     context = get_context("fork")
     ours, theirs = context.Pipe()
@@ -103,8 +109,7 @@ def _fork(items: Sequence[Item], work: Callable[[Item, Report], Any], others: Se
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
         # Libraries print what they find in damaged files; what is worth telling is in the result.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        if sys.platform == "linux":  # a parent that is killed shall leave nobody at work
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with_parent()
         # A pipe is at its end once no process holds the other side; so a child that waits sees that the parent died.
         for other in (*others, ours):
             other.close()

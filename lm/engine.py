@@ -11,7 +11,6 @@ import math
 import os
 import sys
 import time
-import tomllib
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -27,6 +26,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
+
+from lm.files import read_toml
 
 CHECKPOINT_SECONDS = 120.0  # a kill loses no more than this
 OPTIMIZERS: dict[str, Any] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
@@ -65,7 +66,7 @@ def read_settings(path: Path, kind: type, model: type) -> dict[str, Any]:
     A file that says base = "other.toml" replaces settings of that file, which is looked for beside it. Raises
     ValueError for a setting that the dataclasses lack, or need.
     """
-    settings = _read_toml(path)
+    settings = read_toml(path)
     unknown = settings.keys() - {item.name for item in fields(kind)}
     unknown |= settings.get("model", {}).keys() - {item.name for item in fields(model)}
     if unknown:
@@ -74,17 +75,6 @@ def read_settings(path: Path, kind: type, model: type) -> dict[str, Any]:
     if missing := needed - settings.keys():
         raise ValueError(f"{path}: these settings are missing: {', '.join(sorted(missing))}")
     return settings
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such settings file; see recipes/librispeech") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path}: not a TOML file: {error}") from None
-    base = settings.pop("base", None)
-    return {**_read_toml(path.parent / base), **settings} if base else settings
 
 
 def processes() -> tuple[int, int]:

@@ -5,7 +5,6 @@ nothing that it reads was made anew since. That is recorded in exp/.recipe, a fi
 has ended: what a kill left half-done never passes for done.
 """
 
-import ctypes
 import fcntl
 import hashlib
 import json
@@ -16,7 +15,6 @@ import signal
 import subprocess
 import sys
 import time
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -27,11 +25,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from asr.workers import die_with_parent
+from lm.files import read_toml
+
 EXP = Path("exp")  # where the settings files, too, have their manifests and texts
 RECORDS = EXP / ".recipe"
 RECORD_SECONDS = 10.0  # how often it is recorded how long a command has worked
-PR_SET_PDEATHSIG = 1  # of prctl(2)
-PRCTL = ctypes.CDLL(None).prctl
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Command:
         return shlex.join(self.arguments) + (f" > {shlex.quote(str(self.output))}" if self.output else "")
 
     def settings(self) -> list[dict[str, Any]]:
-        return [read_settings(Path(argument)) for argument in self.arguments if argument.endswith(".toml")]
+        return [read_toml(Path(argument)) for argument in self.arguments if argument.endswith(".toml")]
 
 
 def command(
@@ -65,13 +64,6 @@ def command(
 ) -> Command:
     made = [*([output] if output else []), *makes]
     return Command(stage, [str(part) for part in arguments], made, output, training, transient, complaint)
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """A TOML file over its base, as lm.engine reads it, which would take seconds to import."""
-    settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    base = settings.pop("base", None)
-    return {**read_settings(path.parent / base), **settings} if base else settings
 
 
 @dataclass
@@ -196,6 +188,7 @@ def execute(item: Command, record: Record) -> int:
     unfinished = item.output and item.output.with_name(item.output.name + ".part")
     with unfinished.open("wb") if unfinished else nullcontext(sys.stderr) as output:
         try:
+            # Or a training would go on beside the one that is restarted.
             process = subprocess.Popen(item.arguments, stdout=output, env=environment(), preexec_fn=die_with_parent)
         except FileNotFoundError:
             raise FileNotFoundError(f"{item.arguments[0]}: no such command; source .venv/bin/activate first") from None
@@ -212,11 +205,6 @@ def execute(item: Command, record: Record) -> int:
     if unfinished and item.output and not process.returncode:
         unfinished.rename(item.output)
     return process.returncode
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill a command with the recipe, or a training would go on beside the one that is restarted."""
-    PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def environment() -> dict[str, str]:

@@ -9,12 +9,12 @@ import numpy as np
 from lhotse.cut import Cut
 
 from asr import audio
-from asr.cli import bar
 from asr.decoder.beam import BeamSearch
 from asr.decoder.hypothesis import Weights
 from asr.features import SAMPLE_RATE
 from asr.recognizer import Recognizer
 from lm.lstm import LstmModel
+from lm.progress import progress_bar
 from lm.vocabulary import END
 
 
@@ -40,7 +40,7 @@ def on_one_core() -> None:
 def with_emissions(recognizer: Recognizer, cuts: list[Cut]) -> Corpus:
     """The utterances, and what the recogniser's acoustic model says of them."""
     seconds, emissions = [], []
-    for cut in bar(cuts, "emissions"):
+    for cut in progress_bar(cuts, "emissions", len(cuts)):
         waveform = audio.load_cut(cut)
         seconds.append(len(waveform) / SAMPLE_RATE)
         emissions.append(recognizer.emissions(waveform))

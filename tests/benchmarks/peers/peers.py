@@ -37,10 +37,11 @@ from rich.console import Console
 from rich.table import Table
 
 from asr import audio
-from asr.cli import bar, read_cuts
+from asr.cli import read_cuts
 from asr.errors import aligned, error_counts, wer_interval
 from asr.features import SAMPLE_RATE
 from lm.bundle import DEFAULT
+from lm.progress import progress_bar
 
 HERE = Path(__file__).parent
 OUTPUT = Path("exp/peers")
@@ -160,7 +161,7 @@ def run(peer: Peer, model: Path, sounds: list[str], seconds: float, references: 
 def write_sounds(cuts: list[Any], folder: Path) -> tuple[list[str], float]:
     """The utterances as run.py wants them; their names, and seconds altogether."""
     names, samples = [], 0
-    for number, cut in enumerate(bar(cuts, "reading")):
+    for number, cut in enumerate(progress_bar(cuts, "reading", len(cuts))):
         waveform = audio.load_cut(cut)
         samples += len(waveform)
         names.append(str(folder / f"{number}.wav"))
