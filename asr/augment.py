@@ -1,4 +1,4 @@
-"""Augmentation of log-mel batches: speakers faster or slower, higher or lower; noise; and SpecAugment's masks."""
+"""Augmentation of log-mel batches: speed and pitch, noise, the bandwidth of telephones, and SpecAugment's masks."""
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +80,26 @@ class Noise(nn.Module):
         noisy = (noisy - noisy.sum(1, True) / lengths[:, None, None].clamp(min=1)) * mask
         chosen = torch.rand(batch, 1, 1, device=device) < self.share
         return torch.where(chosen, noisy, features)
+
+
+class BandLimits(nn.Module):
+    """Takes the highest frequencies from some of the utterances, as telephones and lossy coders do.
+
+    What isn't there is as loud in every frame, so it is zero once each bin's mean has been removed.
+    """
+
+    def __init__(self, share: float, lowest: float) -> None:
+        """share of the utterances; lowest: limit (Hz); all from there to the highest are as likely, on the mel scale."""
+        super().__init__()
+        self.share, self.lowest = share, lowest
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, T, 80] to the same shape."""
+        batch, device = len(features), features.device
+        first = float(hertz_to_bin(torch.tensor(self.lowest)))
+        limits = torch.empty(batch, 1, device=device).uniform_(first, MELS)
+        limits = torch.where(torch.rand(batch, 1, device=device) < self.share, limits, MELS)
+        return features * (torch.arange(MELS, device=device) < limits)[:, None]
 
 
 class Masks(nn.Module):

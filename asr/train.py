@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from asr.acoustic import AcousticConfig
-from asr.augment import Masks, Noise, SpeedPerturbation
+from asr.augment import BandLimits, Masks, Noise, SpeedPerturbation
 from asr.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
 from asr.crf import UnitTrigram, crf_loss
 from asr.network import AcousticNetwork
@@ -45,6 +45,8 @@ class AcousticTrainConfig(Budget):
     noise_share: float = 0.0  # of utterances get noise
     quietest_noise: float = -25.0  # dB relative to the speech
     loudest_noise: float = 0.0
+    band_limited_share: float = 0.0  # of utterances lose their highest frequencies
+    lowest_band_limit: float = 3400.0  # Hz, telephones'
     mask_bands: int = 2  # SpecAugment, of so many bins at most
     mask_band_bins: int = 15
     mask_stretches: int = 2  # of so many frames at most
@@ -72,6 +74,7 @@ class AcousticTraining(Training):
         self.trigram = trigram
         self.speed = SpeedPerturbation(config.slowest, config.fastest)
         self.noise = Noise(config.noise_share, config.quietest_noise, config.loudest_noise)
+        self.band_limits = BandLimits(config.band_limited_share, config.lowest_band_limit)
         self.masks = Masks(config.mask_bands, config.mask_band_bins, config.mask_stretches, config.mask_stretch_frames)
         self._dev = torch.zeros(3)  # loss, errors, units
 
@@ -79,6 +82,8 @@ class AcousticTraining(Training):
         features, lengths = self.speed(batch.features, batch.lengths)
         if self.noise.share:
             features = self.noise(features, lengths)
+        if self.band_limits.share:
+            features = self.band_limits(features)
         log_probs, lengths = self.model(self.masks(features), lengths)
         return self._criterion(log_probs, lengths, batch).sum() / batch.label_lengths.sum() * batch.share
 

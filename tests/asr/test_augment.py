@@ -1,6 +1,6 @@
 import torch
 
-from asr.augment import Masks, Noise, SpeedPerturbation, bin_to_hertz, hertz_to_bin
+from asr.augment import BandLimits, Masks, Noise, SpeedPerturbation, bin_to_hertz, hertz_to_bin
 
 
 def test_mel_bins_and_frequencies_are_inverse() -> None:
@@ -54,3 +54,16 @@ def test_noise_fills_the_pauses_and_leaves_means_and_padding_at_zero() -> None:
 def test_no_utterance_gets_noise_if_the_share_is_zero() -> None:
     features = torch.randn(3, 20, 80)
     torch.testing.assert_close(Noise(0.0, -20.0, 0.0)(features, torch.tensor([20, 20, 20])), features)
+
+
+def test_band_limits_take_what_is_above_them_from_some_utterances() -> None:
+    torch.manual_seed(0)
+    features = torch.randn(400, 5, 80)
+    limited = BandLimits(0.3, 3400.0)(features)
+    kept = limited != 0
+    bins = kept.sum(2)  # from below, in all frames of an utterance the same
+    assert (kept == (torch.arange(80) < bins[..., None])).all()
+    assert (bins == bins[:, :1]).all()
+    torch.testing.assert_close(limited[kept], features[kept])
+    assert 80 < int((bins[:, 0] < 80).sum()) < 160
+    assert 3300 < float(bin_to_hertz(bins.min())) < 3600
