@@ -89,7 +89,7 @@ class BandLimits(nn.Module):
     """
 
     def __init__(self, share: float, lowest: float) -> None:
-        """share of the utterances; lowest: limit (Hz); all from there to the highest are as likely, on the mel scale."""
+        """share of the utterances; lowest: Hz. From there up, all limits are as likely on the mel scale."""
         super().__init__()
         self.share, self.lowest = share, lowest
 
