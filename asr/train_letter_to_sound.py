@@ -1,16 +1,20 @@
 """Trains the model that pronounces words which no dictionary lists (see asr.letter_to_sound)."""
 
+import random
+from collections import defaultdict
+
 import torch
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 from asr.letter_to_sound import FRAMES_A_LETTER, LAYERS, LETTERS, LetterToSound, encode
 
+BATCH = 256  # words
+
 
 class LetterToSoundNetwork(nn.Module):
-    """forward(letters [B, L], lengths [B]) -> log-probs [B, 2 L, phones + 1]; class 0 is the CTC blank."""
+    """forward(letters [B, L]) -> log-probs [B, 2 L, phones + 1]; class 0 is the CTC blank. All words are as long."""
 
     def __init__(self, phones: int, hidden: int = 128) -> None:
         super().__init__()
@@ -18,10 +22,10 @@ class LetterToSoundNetwork(nn.Module):
         self.lstm = nn.LSTM(64, hidden, num_layers=LAYERS, bidirectional=True, batch_first=True, dropout=0.2)
         self.output = nn.Linear(2 * hidden, FRAMES_A_LETTER * (phones + 1))
 
-    def forward(self, letters: Tensor, lengths: Tensor) -> Tensor:
-        packed = pack_padded_sequence(self.embedding(letters), lengths, batch_first=True, enforce_sorted=False)
-        hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
-        logits: Tensor = self.output(hidden).unflatten(-1, (FRAMES_A_LETTER, -1)).flatten(1, 2)
+    def forward(self, letters: Tensor) -> Tensor:
+        logits: Tensor = (
+            self.output(self.lstm(self.embedding(letters))[0]).unflatten(-1, (FRAMES_A_LETTER, -1)).flatten(1, 2)
+        )
         return logits.log_softmax(-1)
 
 
@@ -45,22 +49,17 @@ def train_letter_to_sound(
     # A pronunciation that needs more frames than the letters give (initials: "ABC") can't be learned this way.
     pairs = [pair for pair in pairs if len(pair[1]) + _repeats(pair[1]) <= FRAMES_A_LETTER * len(pair[0])]
     network = LetterToSoundNetwork(len(phones))
-    batch_size = 256
-    steps = epochs * (len(pairs) // batch_size)
+    order = random.Random(seed)
+    batches = [batch for _ in range(epochs) for batch in _batches(pairs, order)]
     optimizer = torch.optim.AdamW(network.parameters(), lr=4e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=len(batches))
     network.train()
-    for step in track(range(steps), "letter-to-sound", console=Console(stderr=True)):
-        if step % (steps // epochs) == 0:
-            order = torch.randperm(len(pairs)).tolist()
-        start = step % (steps // epochs) * batch_size
-        batch = [pairs[index] for index in order[start : start + batch_size]]
-        lengths = torch.tensor([len(letters) for letters, _ in batch])
-        log_probs = network(pad_sequence([letters for letters, _ in batch], True), lengths)
+    for batch in track(batches, "letter-to-sound", console=Console(stderr=True)):
+        log_probs = network(torch.stack([letters for letters, _ in batch]))
         loss = nn.functional.ctc_loss(
             log_probs.transpose(0, 1),
             torch.cat([sounds for _, sounds in batch]),
-            FRAMES_A_LETTER * lengths,
+            torch.full((len(batch),), log_probs.shape[1]),
             torch.tensor([len(sounds) for _, sounds in batch]),
         )
         optimizer.zero_grad()
@@ -71,6 +70,16 @@ def train_letter_to_sound(
     model = LetterToSound({name: weight.numpy() for name, weight in network.state_dict().items()}, phones)
     wrong = sum(model.pronounce(word) not in dictionary[word] for word in held_out)
     return model, wrong / max(1, len(held_out))
+
+
+def _batches(pairs: list[tuple[Tensor, Tensor]], order: random.Random) -> list[list[tuple[Tensor, Tensor]]]:
+    """Those of an epoch, in random order. Words of one length need no padding, which takes twice the time."""
+    by_length = defaultdict(list)
+    for pair in order.sample(pairs, len(pairs)):
+        by_length[len(pair[0])].append(pair)
+    batches = [alike[start : start + BATCH] for alike in by_length.values() for start in range(0, len(alike), BATCH)]
+    order.shuffle(batches)
+    return batches
 
 
 def _repeats(sounds: Tensor) -> int:
