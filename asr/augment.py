@@ -1,4 +1,4 @@
-"""Augmentation of log-mel batches: speed and pitch, noise, the bandwidth of telephones, and SpecAugment's masks."""
+"""Augmentation of log-mel batches: speed and pitch, trimmed ends, noise, narrow bands, and SpecAugment's masks."""
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +80,24 @@ class Noise(nn.Module):
         noisy = (noisy - noisy.sum(1, True) / lengths[:, None, None].clamp(min=1)) * mask
         chosen = torch.rand(batch, 1, 1, device=device) < self.share
         return torch.where(chosen, noisy, features)
+
+
+class Crops(nn.Module):
+    """Cuts off what utterances begin and end with, as those who trim recordings at a level of sound do."""
+
+    def __init__(self, frames: int) -> None:
+        """frames: at most, at either end; and no more than a fifth of the utterance."""
+        super().__init__()
+        self.frames = frames
+
+    def forward(self, features: Tensor, lengths: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
+        """features [B, T, 80], lengths [B], and at least so many frames that are left, [B] -> the same, shorter."""
+        most = torch.minimum(lengths // 5, (lengths - least) // 2).clamp(0, self.frames)[:, None]
+        first, last = ((torch.rand(len(lengths), 2, device=lengths.device) * (most + 1)).long()).unbind(1)
+        lengths = lengths - first - last
+        place = first[:, None] + torch.arange(int(lengths.max()), device=lengths.device)
+        cropped = features.gather(1, place.clamp(max=features.shape[1] - 1)[..., None].expand(-1, -1, MELS))
+        return cropped * padding_mask(lengths, cropped.shape[1])[..., None], lengths
 
 
 class BandLimits(nn.Module):

@@ -11,8 +11,8 @@ from rapidfuzz.distance import Levenshtein
 from rich.console import Console
 from torch import Tensor, nn
 
-from asr.acoustic import AcousticConfig
-from asr.augment import BandLimits, Masks, Noise, SpeedPerturbation
+from asr.acoustic import SUBSAMPLING, AcousticConfig
+from asr.augment import BandLimits, Crops, Masks, Noise, SpeedPerturbation
 from asr.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
 from asr.crf import UnitTrigram, crf_loss
 from asr.network import AcousticNetwork
@@ -42,6 +42,7 @@ class AcousticTrainConfig(Budget):
     criterion: str = "ctc"  # or "crf", for a model that CTC has trained
     slowest: float = 0.88  # speed perturbation
     fastest: float = 1.12
+    crop_frames: int = 0  # at most, are cut off at either end
     noise_share: float = 0.0  # of utterances get noise
     quietest_noise: float = -25.0  # dB relative to the speech
     loudest_noise: float = 0.0
@@ -73,6 +74,7 @@ class AcousticTraining(Training):
         self.model = AcousticNetwork(AcousticConfig(units=units, **config.model))
         self.trigram = trigram
         self.speed = SpeedPerturbation(config.slowest, config.fastest)
+        self.crops = Crops(config.crop_frames)
         self.noise = Noise(config.noise_share, config.quietest_noise, config.loudest_noise)
         self.band_limits = BandLimits(config.band_limited_share, config.lowest_band_limit)
         self.masks = Masks(config.mask_bands, config.mask_band_bins, config.mask_stretches, config.mask_stretch_frames)
@@ -80,6 +82,8 @@ class AcousticTraining(Training):
 
     def loss(self, batch: Batch) -> Tensor:
         features, lengths = self.speed(batch.features, batch.lengths)
+        if self.crops.frames:
+            features, lengths = self.crops(features, lengths, SUBSAMPLING * frames_needed(batch))
         if self.noise.share:
             features = self.noise(features, lengths)
         if self.band_limits.share:
@@ -117,6 +121,13 @@ class AcousticTraining(Training):
         self.log("dev/loss", loss / units)
         self.log("dev/unit_error_rate", 100 * errors / units, prog_bar=True)
         self._dev.zero_()
+
+
+def frames_needed(batch: Batch) -> Tensor:
+    """Output frames that CTC needs for each utterance: one a unit, and a blank between equal ones; [B]."""
+    owner = torch.repeat_interleave(batch.label_lengths)
+    repeated = (batch.labels[1:] == batch.labels[:-1]) & (owner[1:] == owner[:-1])
+    return batch.label_lengths + torch.bincount(owner[1:][repeated], minlength=len(batch.label_lengths))
 
 
 def read_weights(path: Path) -> Mapping[str, np.ndarray]:

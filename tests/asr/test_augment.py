@@ -1,6 +1,6 @@
 import torch
 
-from asr.augment import BandLimits, Masks, Noise, SpeedPerturbation, bin_to_hertz, hertz_to_bin
+from asr.augment import BandLimits, Crops, Masks, Noise, SpeedPerturbation, bin_to_hertz, hertz_to_bin
 
 
 def test_mel_bins_and_frequencies_are_inverse() -> None:
@@ -67,3 +67,20 @@ def test_band_limits_take_what_is_above_them_from_some_utterances() -> None:
     torch.testing.assert_close(limited[kept], features[kept])
     assert 80 < int((bins[:, 0] < 80).sum()) < 160
     assert 3300 < float(bin_to_hertz(bins.min())) < 3600
+
+
+def test_crops_cut_ends_off_and_leave_as_much_as_is_needed() -> None:
+    torch.manual_seed(0)
+    lengths = torch.tensor([50] * 50 + [30] * 50)
+    features = torch.arange(1.0, 51)[:, None].repeat(100, 1, 80) * (torch.arange(50) < lengths[:, None])[..., None]
+    least = torch.tensor([0] * 50 + [28] * 25 + [40] * 25)
+    cropped, left = Crops(8)(features, lengths, least)
+    for row, length, before in zip(cropped, left.tolist(), lengths.tolist(), strict=True):
+        first = int(row[0, 0])
+        assert (row[:length, 0] == torch.arange(first, first + length)).all()
+        assert not row[length:].any()
+        assert first - 1 <= 8
+        assert before - (first - 1 + length) <= 8
+    assert {1, 9} <= set(cropped[:50, 0, 0].tolist())
+    assert {28, 29, 30} == set(left[50:75].tolist())
+    assert (left[75:] == 30).all()

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from asr.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
-from asr.train import AcousticTrainConfig, AcousticTraining, Corpus, read_config, train
+from asr.train import AcousticTrainConfig, AcousticTraining, Corpus, frames_needed, read_config, train
 from asr.units import CharacterUnits
 from data_prep.manifest import Item, prepare, write
 from lm.engine import Training, read_checkpoint
@@ -60,6 +60,12 @@ def test_it_learns_and_counts_what_it_leaves_out(
     sizes, weights = read_checkpoint(best)
     assert sizes["hidden"] == 32
     assert "output.weight" in weights
+
+
+def test_equal_neighbours_need_a_blank_between_them() -> None:
+    labels = [1, 1, 2, 2, 2, 3, 3]  # of three utterances: 1 1 2, 2, and 2 3 3
+    batch = Batch(torch.zeros(3, 9, 80), torch.full((3,), 9), torch.tensor(labels), torch.tensor([3, 1, 3]), 1.0)
+    assert frames_needed(batch).tolist() == [4, 1, 4]
 
 
 def losses(settings: AcousticTrainConfig, output: Path) -> list[float]:
