@@ -9,7 +9,7 @@ __all__ = ["Recognizer"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is: asr.units and the like need none of the models."""
+    """Import what is asked for when it is: asr.lexicon.units and the like need none of the models."""
     if name != "Recognizer":
         raise AttributeError(f"module 'asr' has no attribute {name!r}")
     from asr.recognizer import Recognizer

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -10,86 +10,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from rapidfuzz.distance import Levenshtein
 
-from asr import audio, writers
-from asr.acoustic import FRAME_SECONDS, AcousticConfig, AcousticModel, AcousticStream, output_length
-from asr.audio import Channel
+from asr.acoustic.model import FRAME_SECONDS, AcousticConfig, AcousticModel, output_length
+from asr.acoustic.stream import AcousticStream
+from asr.audio import reading
+from asr.audio.features import HOP, SAMPLE_RATE
+from asr.audio.reading import Channel
 from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch
+from asr.decoder.confidence import confidences
 from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.decoder.rescore import rescore, state_after
-from asr.features import HOP, SAMPLE_RATE
-from asr.letter_to_sound import LetterToSound
-from asr.lexicon import compile_tree, read_lexicon
-from asr.segments import Stretch, Window, blanks, is_silent, seam, stretches, windows
-from asr.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
+from asr.decoder.segments import Stretch, Window, blanks, is_silent, seam, stretches, windows
+from asr.lexicon.letter_to_sound import LetterToSound
+from asr.lexicon.lexicon import compile_tree, read_lexicon
+from asr.lexicon.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
+from asr.transcript import Segment, Transcript, Word
 from lm.bundle import DEFAULT, Bundle, Dequantized, open_bundle
-from lm.kenlm_trie import NgramTables, read_trie
-from lm.lstm import LstmState, load_lstm
-from lm.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
+from lm.lstm.model import LstmState, load_lstm
+from lm.ngram.trie import NgramTables, read_trie
+from lm.text.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
 
 if TYPE_CHECKING:
-    from asr.device import TorchAcousticModel
+    from asr.acoustic.device import TorchAcousticModel
 
 # Root mean squares. The front end forgets how loud a recording is, but not so far below the rounding of 16 bits that
 # quiet ones would come near: what is quieter than nearly all that the model has heard is raised to what was usual.
 QUIET, USUAL = 0.005, 0.03
-
-
-@dataclass(frozen=True)
-class Word:
-    """A recognised word; seconds from the recording's start, confidence 0..1."""
-
-    word: str
-    start: float
-    end: float
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of the recording that was decoded as one, perhaps without words; seconds from the recording's start."""
-
-    start: float
-    end: float
-    words: list[Word]
-    nbest: list[Hypothesis]
-
-    @property
-    def text(self) -> str:
-        return " ".join(word.word for word in self.words)
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """What was said in a recording, or in `duration` seconds of it."""
-
-    duration: float
-    segments: list[Segment]
-
-    @property
-    def text(self) -> str:
-        return " ".join(segment.text for segment in self.segments if segment.words)
-
-    @property
-    def words(self) -> list[Word]:
-        return [word for segment in self.segments for word in segment.words]
-
-    def to_srt(self) -> str:
-        """SubRip subtitles."""
-        return writers.srt(self)
-
-    def to_vtt(self) -> str:
-        """WebVTT subtitles."""
-        return writers.vtt(self)
-
-    def to_tsv(self) -> str:
-        """Whisper's columns: start and end in milliseconds, and text, a row a subtitle."""
-        return writers.tsv(self)
-
-    def to_ctm(self, file: str = "-") -> str:
-        """NIST's CTM, a line a word: file, channel, start, duration, word, confidence."""
-        return writers.ctm(self, file)
 
 
 @dataclass(frozen=True)
@@ -207,11 +153,11 @@ class Recognizer:
 
         start, end: the part to hear, in seconds; all times remain those of the whole. nbest: how many readings of each
         segment are kept, at most. progress: is told how many seconds are done.
-        Raises audio.AudioError if there is no usable sound.
+        Raises reading.AudioError if there is no usable sound.
         """
         source = Path(source) if isinstance(source, str) else source
         segments = []
-        for segment in self.segments(audio.blocks(source, Channel(channel), start, end, rate), start, nbest):
+        for segment in self.segments(reading.blocks(source, Channel(channel), start, end, rate), start, nbest):
             segments.append(segment)
             if progress:
                 progress(segment.end - start)
@@ -221,7 +167,7 @@ class Recognizer:
     def segments(self, blocks: Iterable[np.ndarray], start: float = 0.0, nbest: int = 10) -> Iterator[Segment]:
         """The segments of a recording, each as soon as it is decoded; memory doesn't grow with the recording.
 
-        blocks: float32 [n] each, at 16 kHz, as from audio.blocks. start: the time in seconds at which they begin.
+        blocks: float32 [n] each, at 16 kHz, as from reading.blocks. start: the time in seconds at which they begin.
         nbest: how many readings of each are kept, at most.
         """
         samples = 0
@@ -279,24 +225,6 @@ class Recognizer:
         return self.emissions(window.waveform * np.float32(USUAL / loudness if loudness < QUIET else 1))
 
 
-def confidences(nbest: Sequence[Hypothesis], weights: Weights) -> list[float]:
-    """How sure each word of the best hypothesis is: the mean of what both passes say.
-
-    The first pass says how probable the word is among all readings of its lattice (if it kept count, see BeamConfig),
-    the second the share of the list's probability that has the word in its place.
-    """
-    best = nbest[0]
-    totals = np.array([hypothesis.total(weights) for hypothesis in nbest])
-    shares = np.exp(totals - np.logaddexp.reduce(totals))
-    in_place = np.zeros(len(best.words))
-    for hypothesis, share in zip(nbest, shares, strict=True):
-        for block in Levenshtein.opcodes(best.words, hypothesis.words):
-            if block.tag == "equal":
-                in_place[block.src_start : block.src_end] += share
-    posteriors = np.array(best.posteriors) if best.posteriors else in_place
-    return [float(value) for value in ((in_place + posteriors) / 2).clip(0, 1)]
-
-
 def make_search(
     units: Units,
     ngram: NgramTables,
@@ -341,7 +269,7 @@ def read_acoustic(bundle: Bundle, name: str = "acoustic", device: str = "cpu") -
     if not config.bidirectional:
         raise ValueError(f"device {device!r}: a one-way model runs on the cpu")
     try:
-        from asr.device import TorchAcousticModel
+        from asr.acoustic.device import TorchAcousticModel
     except ImportError:
         raise ValueError(f"device {device!r}: only cpu works without PyTorch; pip install torch") from None
     return TorchAcousticModel(config, weights, device)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data_prep import MAX_SECONDS, Kind
-from lm.cli import one_line_errors
+from lm.cli.errors import one_line_errors
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -150,7 +150,7 @@ def text(
         data-prep text exp/manifests/train.jsonl.gz > transcripts.txt
     """
     with one_line_errors():
-        from lm.text import normalize
+        from lm.text.normalise import normalize
 
         for path in manifests:
             for cut in all_cuts(path):

@@ -16,7 +16,7 @@ from lhotse.cut import Cut
 
 from data_prep import Kind
 from data_prep.manifest import Prepared
-from lm.text import normalize
+from lm.text.normalise import normalize
 
 WITHIN_LAYOUT = {Kind.speaker, Kind.recording}  # corpora number these for themselves: LibriSpeech's 19 is not VCTK's
 LIBRISPEECH_ID = re.compile(r"\d+-(\d+)-\d{4}")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lm.lstm import LstmModel, LstmState
+from lm.lstm.model import LstmModel, LstmState
 
 STEPS = 256  # words looked up at once
 WEIGHT, SHARPNESS = 0.12, 0.4  # the best for 30,000 words of held-out books, at a size of 2,000

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lm.model import LanguageModel
-from lm.vocabulary import END, UNKNOWN
+from lm.text.vocabulary import END, UNKNOWN
 
 
 def generate(

@@ -9,7 +9,7 @@ from prompt_toolkit.document import Document
 
 from lm.model import LanguageModel
 from lm.query import next_words, score_sentences
-from lm.text import normalize
+from lm.text.normalise import normalize
 
 
 class NextWords(Completer):

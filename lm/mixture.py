@@ -16,7 +16,7 @@ import numpy as np
 
 from lm.model import LanguageModel
 from lm.progress import progress_bar
-from lm.vocabulary import START
+from lm.text.vocabulary import START
 
 BLOCK = 256  # sentences given to a model at once
 

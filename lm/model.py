@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from lm.vocabulary import Vocabulary
+from lm.text.vocabulary import Vocabulary
 
 State = TypeVar("State")
 

@@ -20,13 +20,13 @@ import numpy as np
 
 from lm.bundle import DEFAULT, Bundle, open_bundle
 from lm.cache import NeuralCache
-from lm.lstm import LstmModel, load_lstm
+from lm.lstm.model import LstmModel, load_lstm
 from lm.mixture import LinearMixture
 from lm.model import LanguageModel
-from lm.ngram import NgramModel
+from lm.ngram.model import NgramModel
 from lm.progress import progress_bar
-from lm.text import normalize
-from lm.vocabulary import END, SPECIAL_WORDS, UNKNOWN, Vocabulary
+from lm.text.normalise import normalize
+from lm.text.vocabulary import END, SPECIAL_WORDS, UNKNOWN, Vocabulary
 
 MODELS = ("ngram", "lstm", "mixture")
 BLOCK = 256  # sentences given to a model at once

@@ -25,15 +25,15 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from safetensors.numpy import save_file
 
-    from asr.acoustic import AcousticConfig
+    from asr.acoustic.model import AcousticConfig
+    from asr.acoustic.network import AcousticNetwork
     from asr.decoder.beam import BeamConfig
     from asr.decoder.hypothesis import Weights
-    from asr.network import AcousticNetwork
-    from asr.units import CharacterUnits
+    from asr.lexicon.units import CharacterUnits
     from lm.bundle import quantized, write_bundle
-    from lm.lstm import LstmConfig
-    from lm.network import WordLstm
-    from lm.vocabulary import SPECIAL_WORDS, Vocabulary
+    from lm.lstm.model import LstmConfig
+    from lm.text.vocabulary import SPECIAL_WORDS, Vocabulary
+    from lm.training.network import WordLstm
 
     torch.manual_seed(1)
     made = tmp_path_factory.mktemp("made")

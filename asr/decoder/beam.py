@@ -11,10 +11,10 @@ import numpy as np
 
 from asr.decoder import core
 from asr.decoder.hypothesis import Hypothesis, Weights
-from asr.lexicon import LexiconTree
-from lm.kenlm_trie import NgramTables
+from asr.lexicon.lexicon import LexiconTree
 from lm.model import LanguageModel
-from lm.vocabulary import END, START, UNKNOWN, Vocabulary
+from lm.ngram.trie import NgramTables
+from lm.text.vocabulary import END, START, UNKNOWN, Vocabulary
 
 # Steps of the exact search for the n best readings: 15 a reading are usual. After so many it goes on by a short cut.
 MOST_STEPS, MOST_STEPS_EACH = 2000, 200

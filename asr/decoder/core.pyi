@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from asr.lexicon import LexiconTree
-from lm.kenlm_trie import NgramTables
+from asr.lexicon.lexicon import LexiconTree
+from lm.ngram.trie import NgramTables
 
 class Graph:
     """What a search reads and never changes."""

@@ -8,10 +8,10 @@ from typing import TypeVar
 import numpy as np
 
 from asr.decoder.hypothesis import Hypothesis, Weights
-from lm.lstm import LstmModel
+from lm.lstm.model import LstmModel
+from lm.lstm.prefix_tree import PrefixTree
 from lm.model import LanguageModel
-from lm.prefix_tree import PrefixTree
-from lm.vocabulary import END
+from lm.text.vocabulary import END
 
 State = TypeVar("State")
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from asr.cli import app
 from asr.recognizer import Recognizer
-from asr.transcribe import FORMATS
+from asr.transcription.transcribe import FORMATS
 from lm.bundle import DEFAULT
 
 DATA = Path(__file__).parents[1] / "data"

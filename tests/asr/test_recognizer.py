@@ -14,11 +14,13 @@ import soundfile
 import soxr
 from rapidfuzz.distance import Levenshtein
 
-from asr import audio, segments
-from asr.acoustic import FRAME_SECONDS
-from asr.audio import Channel
+from asr.acoustic.model import FRAME_SECONDS
+from asr.audio import reading
+from asr.audio.reading import Channel
+from asr.decoder import segments
 from asr.decoder.rescore import rescore, state_after
-from asr.recognizer import NOTHING_SAID, Context, Recognizer, Segment
+from asr.recognizer import NOTHING_SAID, Context, Recognizer
+from asr.transcript import Segment
 from lm.bundle import DEFAULT, Dequantized, open_bundle
 
 
@@ -78,7 +80,7 @@ def test_all_kinds_of_sources(recognizer: Recognizer, recordings: dict[Path, str
 
 def test_a_quiet_recording_is_read_as_a_usual_one(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
     path = next(iter(recordings))
-    sound = audio.load(path)
+    sound = reading.load(path)
     assert recognizer.transcribe(sound / 1000).text == recognizer.transcribe(path).text
 
 
@@ -143,7 +145,7 @@ def test_threads_may_share_a_recognizer(recognizer: Recognizer, recordings: dict
 def talk(recordings: dict[Path, str]) -> np.ndarray:
     """Longer than what is searched at once."""
     pause = np.zeros(8000, dtype=np.float32)
-    return np.concatenate([part for path in recordings for part in (audio.load(path), pause)] * 2)
+    return np.concatenate([part for path in recordings for part in (reading.load(path), pause)] * 2)
 
 
 def test_long_recordings_are_divided_and_keep_their_words(
@@ -163,7 +165,7 @@ def test_no_word_is_lost_or_doubled_at_a_seam(
     recognizer: Recognizer, recordings: dict[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seams between words of every kind."""
-    speech = np.concatenate([audio.load(path) for path in recordings])
+    speech = np.concatenate([reading.load(path) for path in recordings])
     monkeypatch.setattr(segments, "PAUSE", 1000)  # every end of a stretch is taken for the middle of speech
     whole = recognizer.transcribe(speech).words
     monkeypatch.setattr(segments, "SEAM", 40)
@@ -183,7 +185,7 @@ def test_no_word_is_lost_or_doubled_at_a_seam(
 def test_windows_are_stitched_to_what_the_whole_would_give(
     recognizer: Recognizer, recordings: dict[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    speech = np.concatenate([audio.load(path) for path in recordings])
+    speech = np.concatenate([reading.load(path) for path in recordings])
     whole = recognizer.emissions(speech)
     windows = list(segments.windows([speech], 8, 1))
     assert len(windows) > 3
@@ -234,13 +236,13 @@ def test_every_recording_begins_without_context(tiny_bundle: Path, talk: np.ndar
 
 
 def test_pytorch_gives_what_numpy_gives(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
-    from asr.device import TorchAcousticModel
+    from asr.acoustic.device import TorchAcousticModel
 
     bundle = open_bundle(DEFAULT)
     weights = Dequantized(bundle.file("acoustic.safetensors"))
     model = TorchAcousticModel(recognizer.acoustic.config, weights, "cpu")
     for path in recordings:
-        waveform = audio.load(path)
+        waveform = reading.load(path)
         assert model.log_probs(waveform) == pytest.approx(recognizer.emissions(waveform), abs=1e-3)
     assert model.log_probs(waveform[:0]).shape == (0, recognizer.acoustic.config.units)
 
@@ -249,11 +251,11 @@ def test_devices_that_there_are_not(tiny_bundle: Path, monkeypatch: pytest.Monke
     with pytest.raises(ValueError, match="device 'warp' can't be used"):
         Recognizer(tiny_bundle, device="warp")
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "asr.device")
+    monkeypatch.delitem(sys.modules, "asr.acoustic.device")
     with pytest.raises(ValueError, match="pip install torch"):
         Recognizer(tiny_bundle, device="cuda")
 
 
 def test_importing_asr_imports_no_models() -> None:
-    script = "import sys, asr.units; assert 'asr.recognizer' not in sys.modules; from asr import Recognizer"
+    script = "import sys, asr.lexicon.units; assert 'asr.recognizer' not in sys.modules; from asr import Recognizer"
     subprocess.run([sys.executable, "-c", script], check=True)

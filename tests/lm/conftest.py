@@ -8,10 +8,10 @@ import torch
 from safetensors.numpy import save_file
 
 from lm.bundle import quantized, write_bundle
-from lm.lstm import LstmConfig, LstmModel
-from lm.network import WordLstm
+from lm.lstm.model import LstmConfig, LstmModel
 from lm.query import Models, open_models
-from lm.vocabulary import SPECIAL_WORDS, Vocabulary
+from lm.text.vocabulary import SPECIAL_WORDS, Vocabulary
+from lm.training.network import WordLstm
 
 DATA = Path(__file__).parents[1] / "data"
 

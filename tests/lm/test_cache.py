@@ -5,8 +5,8 @@ import pytest
 
 from lm import cache
 from lm.cache import NeuralCache
-from lm.lstm import LstmModel
-from lm.vocabulary import END
+from lm.lstm.model import LstmModel
+from lm.text.vocabulary import END
 
 WORDS = [random.Random(1).randrange(3, 30) for _ in range(23)] + [END]
 

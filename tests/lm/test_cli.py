@@ -7,11 +7,12 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from lm.cli import Model, app
-from lm.kenlm_trie import read_trie
-from lm.ngram import NgramModel
+from lm.cli import app
+from lm.cli.options import Model
+from lm.ngram.model import NgramModel
+from lm.ngram.trie import read_trie
 from lm.query import MODELS, Models, next_words, perplexity, score_sentences, word_probability
-from lm.vocabulary import Vocabulary
+from lm.text.vocabulary import Vocabulary
 
 REPOSITORY = Path(__file__).parents[2]
 

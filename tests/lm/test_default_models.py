@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lm.query import Models, open_models, score_sentences
-from lm.vocabulary import SPECIAL_WORDS
+from lm.text.vocabulary import SPECIAL_WORDS
 
 
 @pytest.fixture(scope="module")

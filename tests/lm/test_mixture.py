@@ -15,7 +15,7 @@ from lm.mixture import (
 )
 from lm.model import LanguageModel
 from lm.query import Models
-from lm.vocabulary import END, START, UNKNOWN, Vocabulary
+from lm.text.vocabulary import END, START, UNKNOWN, Vocabulary
 
 WORDS = [3, UNKNOWN, 9, END]
 

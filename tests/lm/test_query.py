@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lm import lstm, query
+from lm import query
+from lm.lstm import model as lstm
 from lm.query import MODELS, Models, next_words, perplexity, score_sentences, word_probability
-from lm.text import normalize
-from lm.vocabulary import END
+from lm.text.normalise import normalize
+from lm.text.vocabulary import END
 
 TINY = Path(__file__).parents[1] / "data/tiny.bin"
 WORDS = st.sampled_from("THE NICE BEACH RECOGNIZE SPEECH WRECK A ZEBRA NOWHERE".split())

@@ -25,13 +25,13 @@ from typer.testing import CliRunner
 import asr.cli
 import data_prep.cli
 import lm.cli
-from asr.train import read_config
+from asr.training.train import read_config
 from data_prep.layouts import read
 from data_prep.overlap import Utterance, content_hash, find_overlaps, utterance, without
 from lm.bundle import DEFAULT
-from lm.overlap import find_overlaps as find_shared_words
-from lm.text import normalize
-from lm.train import read_config as read_lstm_config
+from lm.text.normalise import normalize
+from lm.text.overlap import find_overlaps as find_shared_words
+from lm.training.train import read_config as read_lstm_config
 
 RECIPE = Path(__file__).parents[2] / "recipes/librispeech"
 HASHES = {Path(name).name: hash_ for hash_, name in map(str.split, (RECIPE / "manifest-hashes.txt").open())}

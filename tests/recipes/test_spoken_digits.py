@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lm.ngram import NgramModel
-from lm.vocabulary import END, Vocabulary
+from lm.ngram.model import NgramModel
+from lm.text.vocabulary import END, Vocabulary
 
 RECIPE = Path(__file__).parents[2] / "recipes/spoken_digits"
 DIGITS = Vocabulary("ZERO ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE".split())

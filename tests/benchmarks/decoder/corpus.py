@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from lhotse.cut import Cut
 
-from asr import audio
+from asr.audio import reading
+from asr.audio.features import SAMPLE_RATE
 from asr.decoder.beam import BeamSearch
 from asr.decoder.hypothesis import Weights
-from asr.features import SAMPLE_RATE
 from asr.recognizer import Recognizer
-from lm.lstm import LstmModel
+from lm.lstm.model import LstmModel
 from lm.progress import progress_bar
-from lm.vocabulary import END
+from lm.text.vocabulary import END
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def with_emissions(recognizer: Recognizer, cuts: list[Cut]) -> Corpus:
     """The utterances, and what the recogniser's acoustic model says of them."""
     seconds, emissions = [], []
     for cut in progress_bar(cuts, "emissions", len(cuts)):
-        waveform = audio.load_cut(cut)
+        waveform = reading.load_cut(cut)
         seconds.append(len(waveform) / SAMPLE_RATE)
         emissions.append(recognizer.emissions(waveform))
     return Corpus(cuts, seconds, emissions)

@@ -30,10 +30,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from asr.acoustic import FRAME_SECONDS
+from asr.acoustic.model import FRAME_SECONDS
 from asr.cli import read_cuts
+from asr.decoder.segments import LONGEST
 from asr.recognizer import Recognizer
-from asr.segments import LONGEST
 from lm.bundle import DEFAULT
 
 MINUTES = 1, 10, 60

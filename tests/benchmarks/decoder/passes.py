@@ -32,10 +32,10 @@ from asr.cli import read_cuts
 from asr.decoder.beam import BeamSearch
 from asr.decoder.hypothesis import Hypothesis
 from asr.decoder.rescore import rank, rescore, state_after
-from asr.errors import aligned, compare, error_counts, oracle_errors, wer_interval
+from asr.evaluation.errors import aligned, compare, error_counts, oracle_errors, wer_interval
 from asr.recognizer import Recognizer
 from lm.bundle import DEFAULT
-from lm.text import normalize
+from lm.text.normalise import normalize
 
 SIZES = 10, 100, 500
 USUAL = 100  # the size with which memory and prefixes are tried

@@ -37,15 +37,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from asr.acoustic import FRAME_SECONDS
+from asr.acoustic.model import FRAME_SECONDS
 from asr.cli import read_cuts
 from asr.decoder.hypothesis import Weights
-from asr.errors import error_rates
-from asr.lexicon import write_lexicon
+from asr.evaluation.errors import error_rates
+from asr.lexicon.lexicon import write_lexicon
+from asr.lexicon.units import BLANK, CharacterUnits, PhoneUnits, Units
 from asr.recognizer import Recognizer
-from asr.units import BLANK, CharacterUnits, PhoneUnits, Units
 from lm.bundle import DEFAULT
-from lm.vocabulary import SPECIAL_WORDS
+from lm.text.vocabulary import SPECIAL_WORDS
 
 HERE = Path(__file__).parent
 OUTPUT = Path("exp/decoder_peers")

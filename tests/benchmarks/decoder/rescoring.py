@@ -22,8 +22,8 @@ from asr.cli import read_cuts
 from asr.decoder.rescore import rescore, word_scores
 from asr.recognizer import Recognizer
 from lm.bundle import DEFAULT
-from lm.lstm import LstmModel
-from lm.vocabulary import END
+from lm.lstm.model import LstmModel
+from lm.text.vocabulary import END
 
 SIZES = 100, 500
 REPEATS = 5  # of the first pass and of rescoring; the best counts

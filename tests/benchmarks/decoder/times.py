@@ -26,13 +26,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from asr import audio
+from asr.audio import reading
+from asr.audio.features import SAMPLE_RATE
 from asr.cli import read_cuts
-from asr.errors import spelled
-from asr.features import SAMPLE_RATE
+from asr.evaluation.errors import spelled
 from asr.recognizer import Recognizer
 from lm.bundle import DEFAULT
-from lm.text import normalize
+from lm.text.normalise import normalize
 
 LONGEST = 25.0  # seconds: a Recognizer cuts no such recording
 PAUSE = 0.3  # seconds, at most
@@ -74,7 +74,7 @@ def trimmed(waveform: np.ndarray, text: str) -> Piece:
 def utterances(data: Path, limit: int | None) -> list[Piece]:
     """The pieces of a corpus."""
     cuts, _ = read_cuts(data, limit)
-    return [trimmed(audio.load_cut(cut), cut.supervisions[0].text) for cut in cuts]
+    return [trimmed(reading.load_cut(cut), cut.supervisions[0].text) for cut in cuts]
 
 
 def digits(folder: Path, limit: int | None) -> list[Piece]:
@@ -84,7 +84,7 @@ def digits(folder: Path, limit: int | None) -> list[Piece]:
         raise ValueError(f"{folder}: no files named DIGIT_SPEAKER_NUMBER.flac")
     drawn = [paths[index] for index in np.random.default_rng(1).permutation(len(paths))[:limit]]
     drawn.sort(key=lambda path: path.name.split("_")[1])
-    return [trimmed(audio.load(path), path.name[0]) for path in drawn]
+    return [trimmed(reading.load(path), path.name[0]) for path in drawn]
 
 
 def glued(pieces: list[Piece]) -> Iterator[tuple[np.ndarray, list[Known]]]:

@@ -15,8 +15,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy
 import numpy as np
 
 from lm.query import next_words, open_models, score_sentences
-from lm.text import normalize
-from lm.vocabulary import END
+from lm.text.normalise import normalize
+from lm.text.vocabulary import END
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("text", type=Path, help="sentences, one a line")

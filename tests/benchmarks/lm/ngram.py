@@ -15,7 +15,7 @@ import numpy as np
 
 from lm.bundle import DEFAULT
 from lm.query import open_models, score_sentences
-from lm.text import normalize
+from lm.text.normalise import normalize
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("text", type=Path, help="sentences, one a line")

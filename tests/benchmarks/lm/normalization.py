@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lm.text import sentences
+from lm.text.normalise import sentences
 
 PEER = """
 import json, sys, time
@@ -67,7 +67,7 @@ def peer() -> float:
 
 seconds = best(ours)
 print(f"{words} words, processor time, the best of {ROUNDS}; Python {sys.version.split()[0]}")
-print(f"lm.text: {60 * words / seconds / 1e6:.1f} million words a minute (bar: ≥ 1)")
+print(f"lm.text.normalise: {60 * words / seconds / 1e6:.1f} million words a minute (bar: ≥ 1)")
 if arguments.peer:
     theirs = best(peer)
-    print(f"whisper-normalizer: {60 * words / theirs / 1e6:.1f}; lm.text is {theirs / seconds:.1f} times as fast")
+    print(f"whisper-normalizer: {60 * words / theirs / 1e6:.1f}; ours is {theirs / seconds:.1f} times as fast")

@@ -3,11 +3,11 @@
     python tests/benchmarks/peers/peers.py --data $DATA/speech/LibriSpeech/dev-mini \\
         --data $DATA/speech/commonvoice/dev.tsv
 
-All hear the same samples and are scored by the same code: asr.errors, after lm.text.normalize, which spells numbers
-out. PocketSphinx is at its defaults, with the US English models that its wheel holds. Whisper is tiny.en by
-faster-whisper: int8, beam 5, one thread, otherwise its defaults. Each peer gets a virtual environment of its own in
-exp/peers/venvs, from PyPI. Each recogniser runs once for each corpus, in a process of its own (run.py says what that
-measures).
+All hear the same samples and are scored by the same code: asr.evaluation.errors, after lm.text.normalise, which
+spells numbers out. PocketSphinx is at its defaults, with the US English models that its wheel holds. Whisper is
+tiny.en by faster-whisper: int8, beam 5, one thread, otherwise its defaults. Each peer gets a virtual environment of its
+own in exp/peers/venvs, from PyPI. Each recogniser runs once for each corpus, in a process of its own (run.py says what
+that measures).
 
 The table's columns: word error rate and its 95 % bootstrap interval; RTF, processor time in the calls that transcribe
 over the audio's duration; the most resident memory; the models' files; the packages that are installed with the
@@ -36,10 +36,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from asr import audio
+from asr.audio import reading
+from asr.audio.features import SAMPLE_RATE
 from asr.cli import read_cuts
-from asr.errors import aligned, error_counts, wer_interval
-from asr.features import SAMPLE_RATE
+from asr.evaluation.errors import aligned, error_counts, wer_interval
 from lm.bundle import DEFAULT
 from lm.progress import progress_bar
 
@@ -162,7 +162,7 @@ def write_sounds(cuts: list[Any], folder: Path) -> tuple[list[str], float]:
     """The utterances as run.py wants them; their names, and seconds altogether."""
     names, samples = [], 0
     for number, cut in enumerate(progress_bar(cuts, "reading", len(cuts))):
-        waveform = audio.load_cut(cut)
+        waveform = reading.load_cut(cut)
         samples += len(waveform)
         names.append(str(folder / f"{number}.wav"))
         soundfile.write(names[-1], (waveform * 32768).round().clip(-32768, 32767).astype(np.int16), SAMPLE_RATE)

@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from asr import Recognizer
-from asr.audio import load_cut
+from asr.audio.features import SAMPLE_RATE
+from asr.audio.reading import load_cut
 from asr.cli import read_cuts
-from asr.features import SAMPLE_RATE
 from lm.progress import progress_bar
 
 MU = 255

@@ -1,0 +1,23 @@
+"""``asr``: recordings to words, how good that is, and how the models are made."""
+
+import typer
+
+from asr.cli import evaluate, training, transcribe
+
+app = typer.Typer(
+    help="Speech recognition: recordings to English words.",
+    epilog="Begin with: asr transcribe talk.mp3",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+for command in (
+    transcribe.transcribe,
+    evaluate.evaluate,
+    training.train,
+    training.train_letter_to_sound,
+    training.train_pieces,
+    training.export,
+    training.tune,
+):
+    app.command()(command)

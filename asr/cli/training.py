@@ -1,0 +1,220 @@
+"""``asr train, train-letter-to-sound, train-pieces, export, tune``: how models are made."""
+
+import json
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr.cli.options import DataOption, LimitOption, read_cuts
+from lm.cli.errors import one_line_errors
+
+if TYPE_CHECKING:
+    from asr.decoder.hypothesis import Weights
+    from asr.lexicon.units import Units
+    from asr.training.tune import Tuned
+
+
+class UnitKind(StrEnum):
+    """What an acoustic model emits."""
+
+    phones = "phones"
+    characters = "characters"
+    pieces = "pieces"
+
+
+def train(
+    settings: Annotated[Path, typer.Argument(help="A TOML file, such as recipes/librispeech/ctc.toml.")],
+    output: Annotated[Path, typer.Option(help="The folder for checkpoints and logs.")],
+    units: Annotated[UnitKind, typer.Option(help="What the model emits.")] = UnitKind.phones,
+    letter_to_sound: Annotated[
+        Path | None, typer.Option(help="What train-letter-to-sound wrote; phones need it.")
+    ] = None,
+    pieces: Annotated[Path | None, typer.Option(help="What train-pieces wrote; pieces need it.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="A checkpoint or model folder whose weights to begin with.")
+    ] = None,
+) -> None:
+    """Train an acoustic model; resume if the output folder holds a checkpoint. Prints the best checkpoint's path.
+
+    Examples:
+
+        asr train recipes/librispeech/ctc.toml --letter-to-sound exp/letter_to_sound.safetensors --output exp/am
+
+        asr train settings.toml --units pieces --pieces exp/pieces.model --output exp/pieces
+
+        asr train settings.toml --units characters --start-from asr/default_model --output exp/characters
+
+        torchrun --nproc-per-node 8 -m asr.cli train settings.toml --units characters --output exp/characters
+    """
+    with one_line_errors():
+        made = make_units(units, letter_to_sound, pieces)
+        from asr.training.train import read_config
+        from asr.training.train import train as run
+        from lm.training.engine import processes
+
+        best = run(read_config(settings), made, output, start_from)
+        if processes()[0] == 0:
+            print(best)
+
+
+def train_letter_to_sound(
+    output: Annotated[Path, typer.Argument(help="The file to write: .safetensors")],
+) -> None:
+    """Train the model that pronounces words which CMUdict lacks; about four minutes.
+
+    Example:
+
+        asr train-letter-to-sound exp/letter_to_sound.safetensors
+    """
+    with one_line_errors():
+        from asr.lexicon.lexicon import cmudict
+        from asr.lexicon.units import PHONES
+        from asr.training.letter_to_sound import train_letter_to_sound as run
+
+        output.parent.mkdir(parents=True, exist_ok=True)  # before the long work
+        letter_to_sound, error_rate = run(cmudict(), PHONES)
+        letter_to_sound.save(output)
+        print(f"{output}: mispronounces {100 * error_rate:.1f} % of the words kept out", file=sys.stderr)
+
+
+def train_pieces(
+    text: Annotated[Path, typer.Argument(help="Normalised sentences, one a line, as data-prep text prints them.")],
+    output: Annotated[Path, typer.Argument(help="The SentencePiece model to write: .model")],
+    size: Annotated[int, typer.Option(help="How many pieces.", min=32)] = 300,
+) -> None:
+    """Choose the pieces of words that an acoustic model may emit, by what its training data says.
+
+    Every letter is a piece, so that any word can be spelled.
+
+    Example:
+
+        data-prep text exp/manifests/train.jsonl.gz > exp/transcripts.txt
+
+        asr train-pieces exp/transcripts.txt exp/pieces.model --size 500
+    """
+    with one_line_errors():
+        from asr.training.pieces import train_pieces as run
+
+        run(text, output, size)
+
+
+def export(
+    output: Annotated[Path, typer.Argument(help="The model folder to write.")],
+    acoustic: Annotated[Path, typer.Option(help="A checkpoint of asr train.")],
+    language_models: Annotated[Path, typer.Option(help="A folder that lm export or asr export wrote.")],
+    streaming: Annotated[
+        Path | None, typer.Option(help="A checkpoint of a one-way model, for evaluate --streaming and streams.")
+    ] = None,
+    units: Annotated[UnitKind, typer.Option(help="What the acoustic model was trained to emit.")] = UnitKind.phones,
+    letter_to_sound: Annotated[
+        Path | None, typer.Option(help="What train-letter-to-sound wrote; phones need it.")
+    ] = None,
+    pieces: Annotated[Path | None, typer.Option(help="What train-pieces wrote; pieces need it.")] = None,
+    model_card: Annotated[Path | None, typer.Option(help="Becomes MODEL_CARD.md.")] = None,
+) -> None:
+    """Put trained models together into a folder for --model; weights are packed to a quarter of their size.
+
+    Examples:
+
+        asr export exp/model --acoustic exp/am/best.ckpt --language-models exp/lm
+        --letter-to-sound exp/letter_to_sound.safetensors
+
+        asr export exp/character_model --units characters --acoustic exp/characters/best.ckpt
+        --language-models asr/default_model
+    """
+    with one_line_errors():
+        from asr.training.export import export as run
+
+        run(output, acoustic, language_models, streaming, units.value, letter_to_sound, pieces, model_card)
+
+
+def tune(
+    model: Annotated[Path, typer.Argument(help="A model folder; its settings are replaced.")],
+    data: DataOption,
+    limit: LimitOption = None,
+    emissions: Annotated[
+        Path | None,
+        typer.Option(help="A folder that keeps what the acoustic model says of the recordings for the next time."),
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(help="Measure each of so many parts with the weights that the others ask for.", min=1)
+    ] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Find what the scores should count for and how wide the search must be; write it into a model folder.
+
+    By word error rate on recordings with known text: the n-gram's weight and a bonus for every word, for the search and
+    anew for the rescoring, and there also the LSTM's weight and the n-gram's share in the LSTM's probabilities
+    (linear). Of weights that are equally good those in their middle are taken. The beam is the smallest that costs no
+    more than 0.1 points against the widest. Prints what was chosen, and tables of the WER around it.
+
+    What is tuned on some recordings flatters on them. With --folds 2 the WER of each half is told under the weights of
+    the other, speakers apart where they are known; the weights that are written are those of all recordings.
+
+    Examples:
+
+        asr tune exp/model --data exp/manifests/dev.jsonl.gz
+
+        asr tune exp/model --data LibriSpeech/dev-clean --emissions exp/emissions --folds 2
+    """
+    with one_line_errors():
+        from asr.recognizer import Recognizer
+        from asr.training.tune import read_utterances, write_settings
+        from asr.training.tune import tune as run
+
+        cuts, _ = read_cuts(data, limit)
+        recognizer = Recognizer(model)
+        tuned = run(recognizer, read_utterances(recognizer, cuts, model, emissions), folds)
+        write_settings(model, tuned.first_pass, tuned.second_pass, tuned.beam)
+        for edge in tuned.at_the_edge():
+            print(f"{edge} is the edge of what was tried; beyond may be better", file=sys.stderr)
+        if as_json:
+            print(json.dumps(asdict(tuned)))
+        else:
+            print_tuned(tuned)
+
+
+def print_tuned(tuned: "Tuned") -> None:
+    """Print what was chosen, and the tables of the WER around it."""
+    print(f"first pass:   {describe(tuned.first_pass)}  WER {tuned.first_wer:.2f} %")
+    print(f"second pass:  {describe(tuned.second_pass)}  WER {tuned.second_wer:.2f} %")
+    print(f"beam:         size {tuned.beam.size}  score {tuned.beam.score:g}")
+    if tuned.folds:
+        first, second = tuned.folds.first_wer, tuned.folds.second_wer
+        print(f"\nby weights of other parts: first pass WER {first:.2f} %, second pass {second:.2f} %")
+        for part, (one, two) in enumerate(zip(tuned.folds.first_pass, tuned.folds.second_pass, strict=True), 1):
+            print(f"part {part}: first pass {describe(one)}; second pass {describe(two)}")
+    for name, surface in zip(("first pass", "second pass", "second pass"), tuned.surfaces, strict=True):
+        print(f"\nWER of the {name} by {surface.row} (down) and {surface.column} (across)")
+        print(" " * 6 + "".join(f"{value:7g}" for value in surface.columns))
+        for value, rates in zip(surface.rows, surface.wer, strict=True):
+            print(f"{value:<6g}" + "".join(f"{rate:7.2f}" for rate in rates))
+    print("\n  size  score    WER  ms of search a second of audio")
+    for trial in tuned.beam_trials:
+        print(f"{trial.size:6d}  {trial.score:5g}  {trial.wer:5.2f}  {trial.milliseconds:.1f}")
+
+
+def describe(weights: "Weights") -> str:
+    """The weights that count, by name."""
+    return "  ".join(f"{name} {value:g}" for name, value in asdict(weights).items() if value)
+
+
+def make_units(kind: UnitKind, letter_to_sound: Path | None, pieces: Path | None) -> "Units":
+    """The units to train on, from the files that they need."""
+    from asr.lexicon.letter_to_sound import LetterToSound
+    from asr.lexicon.lexicon import cmudict
+    from asr.lexicon.units import PHONES, CharacterUnits, PhoneUnits, PieceUnits
+
+    if kind is UnitKind.phones:
+        if not letter_to_sound:
+            raise ValueError("phones need --letter-to-sound FILE; asr train-letter-to-sound makes one")
+        return PhoneUnits(cmudict(), LetterToSound.load(letter_to_sound, PHONES))
+    if kind is UnitKind.pieces:
+        if not pieces:
+            raise ValueError("pieces need --pieces FILE; asr train-pieces makes one")
+        return PieceUnits(pieces)
+    return CharacterUnits()

@@ -1,0 +1,78 @@
+"""What the acoustic model emits: phones, characters or SentencePiece pieces, behind one protocol.
+
+Unit 0 is always the CTC blank. A word is spelled by a sequence of units that doesn't depend on its neighbours, so that
+a text is the concatenation of its words' units: characters and pieces mark the beginning of a word by "▁".
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+from asr.lexicon.letter_to_sound import LETTERS, LetterToSound
+
+BLANK = 0
+WORD_START = "▁"
+# ARPAbet without stress, as CMUdict writes it.
+PHONES = "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()
+
+
+class Units(Protocol):
+    """The units of one acoustic model."""
+
+    symbols: list[str]  # symbols[0] is the blank
+
+    def pronunciations(self, word: str) -> list[list[int]]:
+        """All ways to spell a word in unit ids, the most usual first."""
+
+
+def encode(units: Units, words: list[str]) -> list[int]:
+    """The unit ids of a text, by each word's first pronunciation."""
+    return [unit for word in words for unit in units.pronunciations(word)[0]]
+
+
+class PhoneUnits:
+    """39 phones; words outside the dictionary are pronounced by the letter-to-sound model."""
+
+    def __init__(self, dictionary: dict[str, list[str]], letter_to_sound: LetterToSound) -> None:
+        """dictionary: word -> pronunciations such as "S P IY CH", the most usual first."""
+        self.symbols = ["<blank>", *PHONES]
+        self._letter_to_sound = letter_to_sound
+        self._ids = {symbol: index for index, symbol in enumerate(self.symbols)}
+        # A word's pronunciations, a byte a phone, with blanks between them: a third of the memory of what came in.
+        self._known = {word: self._packed(pronunciations) for word, pronunciations in dictionary.items()}
+
+    def _packed(self, pronunciations: list[str]) -> bytes:
+        units = [bytes([self._ids[phone] for phone in pronunciation.split()]) for pronunciation in pronunciations]
+        return bytes([BLANK]).join(units)
+
+    def pronunciations(self, word: str) -> list[list[int]]:
+        known = self._known.get(word)
+        if known is None:
+            known = self._known[word] = self._packed([self._letter_to_sound.pronounce(word)])
+        return [list(units) for units in known.split(bytes([BLANK]))]
+
+
+class CharacterUnits:
+    """Letters and the apostrophe, each word preceded by "▁"."""
+
+    def __init__(self) -> None:
+        self.symbols = ["<blank>", WORD_START, *LETTERS]
+
+    def pronunciations(self, word: str) -> list[list[int]]:
+        return [[self.symbols.index(letter) for letter in WORD_START + word]]
+
+
+class PieceUnits:
+    """SentencePiece pieces (Kudo and Richardson 2018) of a model trained on upper-case words."""
+
+    def __init__(self, model: Path) -> None:
+        from sentencepiece import SentencePieceProcessor
+
+        try:
+            self._model = SentencePieceProcessor(model_file=str(model))
+        except RuntimeError:
+            raise ValueError(f"{model}: not a SentencePiece model; asr train-pieces makes one") from None
+        pieces = [self._model.id_to_piece(index) for index in range(self._model.get_piece_size())]
+        self.symbols = ["<blank>", *pieces]
+
+    def pronunciations(self, word: str) -> list[list[int]]:
+        return [[index + 1 for index in self._model.encode(word)]]

@@ -1,0 +1,188 @@
+"""Trains an acoustic model from a settings file (see recipes/librispeech/ctc.toml)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rapidfuzz.distance import Levenshtein
+from rich.console import Console
+from torch import Tensor, nn
+
+from asr.acoustic.model import SUBSAMPLING, AcousticConfig
+from asr.acoustic.network import AcousticNetwork
+from asr.lexicon.units import BLANK, Units
+from asr.training.augment import BandLimits, Crops, Masks, Noise, SpeedPerturbation
+from asr.training.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
+from asr.training.criteria import UnitTrigram, crf_loss
+from lm.bundle import Dequantized, open_bundle
+from lm.training.engine import Budget, Training, fit, processes, read_checkpoint, read_settings
+
+CTC_SHARE = 0.1  # of CTC's loss that is added to CTC-CRF's
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A manifest or a folder of shards to train on, and how often an epoch hears each of its utterances."""
+
+    manifest: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcousticTrainConfig(Budget):
+    """Settings of a training; the TOML file has the same names."""
+
+    corpora: list[Corpus]
+    dev: str  # likewise; the model with the fewest unit errors on it is kept, of CTC-CRF that with the lowest loss
+    model: dict[str, Any] = field(default_factory=dict)  # of AcousticConfig, but for `units`
+    batch_seconds: float = 400.0  # of padded speech in a batch; a step has one a process, or `accumulate` of them
+    criterion: str = "ctc"  # or "crf", for a model that CTC has trained
+    slowest: float = 0.88  # speed perturbation
+    fastest: float = 1.12
+    crop_frames: int = 0  # at most, are cut off at either end
+    noise_share: float = 0.0  # of utterances get noise
+    quietest_noise: float = -25.0  # dB relative to the speech
+    loudest_noise: float = 0.0
+    band_limited_share: float = 0.0  # of utterances lose their highest frequencies
+    lowest_band_limit: float = 3400.0  # Hz, telephones'
+    mask_bands: int = 2  # SpecAugment, of so many bins at most
+    mask_band_bins: int = 15
+    mask_stretches: int = 2  # of so many frames at most
+    mask_stretch_frames: int = 30
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.criterion not in ("ctc", "crf"):
+            raise ValueError(f"no criterion {self.criterion!r}; there are ctc, crf")
+
+
+def read_config(path: Path) -> AcousticTrainConfig:
+    """Read a settings file. Raises ValueError for a setting that doesn't exist."""
+    settings = read_settings(path, AcousticTrainConfig, AcousticConfig)
+    settings["corpora"] = [Corpus(**corpus) for corpus in settings.get("corpora", [])]
+    return AcousticTrainConfig(**settings)
+
+
+class AcousticTraining(Training):
+    """Training of an acoustic model on augmented log-mel features, with CTC, or CTC-CRF over a trigram of its units."""
+
+    def __init__(self, config: AcousticTrainConfig, units: int, trigram: UnitTrigram | None) -> None:
+        super().__init__(config)
+        self.model = AcousticNetwork(AcousticConfig(units=units, **config.model))
+        self.trigram = trigram
+        self.speed = SpeedPerturbation(config.slowest, config.fastest)
+        self.crops = Crops(config.crop_frames)
+        self.noise = Noise(config.noise_share, config.quietest_noise, config.loudest_noise)
+        self.band_limits = BandLimits(config.band_limited_share, config.lowest_band_limit)
+        self.masks = Masks(config.mask_bands, config.mask_band_bins, config.mask_stretches, config.mask_stretch_frames)
+        self._dev = torch.zeros(3)  # loss, errors, units
+
+    def loss(self, batch: Batch) -> Tensor:
+        features, lengths = self.speed(batch.features, batch.lengths)
+        if self.crops.frames:
+            features, lengths = self.crops(features, lengths, SUBSAMPLING * frames_needed(batch))
+        if self.noise.share:
+            features = self.noise(features, lengths)
+        if self.band_limits.share:
+            features = self.band_limits(features)
+        log_probs, lengths = self.model(self.masks(features), lengths)
+        return self._criterion(log_probs, lengths, batch).sum() / batch.label_lengths.sum() * batch.share
+
+    def _criterion(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
+        """The loss of each utterance, [B], from log-probs [B, T', units]."""
+        loss = nn.functional.ctc_loss(
+            log_probs.transpose(0, 1), batch.labels, lengths, batch.label_lengths, BLANK, reduction="none"
+        )
+        if self.trigram:
+            # A share of CTC keeps the model from disowning frames that the trigram explains (An et al. 2020).
+            loss = CTC_SHARE * loss + crf_loss(
+                loss, log_probs, lengths, batch.labels, batch.label_lengths, self.trigram
+            )
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        if not batch.share:
+            return
+        log_probs, lengths = self.model(batch.features, batch.lengths)
+        self._dev[0] += self._criterion(log_probs, lengths, batch).sum().item()
+        for path, length, labels in zip(
+            log_probs.argmax(-1), lengths, batch.labels.split(batch.label_lengths.tolist()), strict=True
+        ):
+            units = torch.unique_consecutive(path[:length])
+            errors = Levenshtein.distance(units[units != BLANK].tolist(), labels.tolist())
+            self._dev[1:] += torch.tensor([errors, len(labels)])
+
+    def on_validation_epoch_end(self) -> None:
+        """The loss a unit, and the unit error rate of the best path in per cent."""
+        loss, errors, units = self.trainer.strategy.reduce(self._dev.to(self.device), reduce_op="sum")
+        self.log("dev/loss", loss / units)
+        self.log("dev/unit_error_rate", 100 * errors / units, prog_bar=True)
+        self._dev.zero_()
+
+
+def frames_needed(batch: Batch) -> Tensor:
+    """Output frames that CTC needs for each utterance: one a unit, and a blank between equal ones; [B]."""
+    owner = torch.repeat_interleave(batch.label_lengths)
+    repeated = (batch.labels[1:] == batch.labels[:-1]) & (owner[1:] == owner[:-1])
+    return batch.label_lengths + torch.bincount(owner[1:][repeated], minlength=len(batch.label_lengths))
+
+
+def read_weights(path: Path) -> Mapping[str, np.ndarray]:
+    """The weights of the acoustic model in a model folder or a checkpoint."""
+    if path.is_dir():
+        return Dequantized(open_bundle(path).file("acoustic.safetensors"))
+    return read_checkpoint(path)[1]
+
+
+def take_over(model: AcousticNetwork, weights: Mapping[str, np.ndarray]) -> None:
+    """Set a model's parameters to given weights wherever name and shape agree. Raises ValueError if nowhere."""
+    own = model.state_dict()
+    fitting = {
+        name: torch.from_numpy(weight)
+        for name, weight in weights.items()
+        if name in own and own[name].shape == weight.shape
+    }
+    if not fitting:
+        raise ValueError("the model to start from has no layer of the sizes in the settings")
+    model.load_state_dict({**own, **fitting})
+
+
+def train(config: AcousticTrainConfig, units: Units, output: Path, start_from: Path | None = None) -> Path:
+    """Train until the budget is spent; resume if `output` holds a checkpoint. Returns the best checkpoint's path.
+
+    N processes of torchrun take the same steps as one process with N times the `batch_seconds`, as far as arithmetic
+    goes; so does `accumulate = N`. But each batch draws its own dropout and augmentation. Features are kept beside
+    `output`, in a folder that all processes must see.
+
+    start_from: a checkpoint or model folder whose acoustic weights to begin with, instead of random ones; layers of
+    another shape, such as the output layer over other units, begin at random.
+    """
+    cache = output.parent / "features"
+    console = Console(stderr=True)
+    rank, ranks = processes()
+
+    def utterances(corpora: list[Corpus], fastest: float) -> LabelledUtterances:
+        stores = [FeatureStore(Path(corpus.manifest), cache) for corpus in corpora]
+        data = LabelledUtterances(stores, [corpus.weight for corpus in corpora], units, fastest)
+        dropped = ", ".join(f"{count} {reason}" for reason, count in data.dropped.items())
+        if rank == 0:
+            console.print(f"{len(data.items)} utterances; left out: {dropped}")
+        if not data.items:
+            raise ValueError(f"nothing to train on in {', '.join(corpus.manifest for corpus in corpora)}")
+        return data
+
+    heard = utterances(config.corpora, config.fastest)
+    training = BatchLoader(heard, config.batch_seconds, config.seed, config.accumulate, rank, ranks)
+    dev = BatchLoader(utterances([Corpus(config.dev)], 1.0), config.batch_seconds, None, 1, rank, ranks)
+    trigram = None
+    if config.criterion == "crf":
+        trigram = UnitTrigram((labels for _, _, labels, _ in heard.items), len(units.symbols))
+    torch.manual_seed(config.seed)
+    module = AcousticTraining(config, len(units.symbols), trigram)
+    if start_from:
+        take_over(module.model, read_weights(start_from))
+    # CTC-CRF leaves to a language model what that knows, so the best path alone has more errors.
+    return fit(module, training, dev, output, monitor="dev/loss" if trigram else "dev/unit_error_rate")

@@ -1,0 +1,122 @@
+"""A transcript with the scores of its hypotheses: an object for JSON, and a table that explains."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from rapidfuzz.distance import Levenshtein
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from asr.decoder.hypothesis import Hypothesis, Weights
+from asr.transcript.transcript import Segment, Transcript
+
+SCORES = ("acoustic", "ngram", "lstm", "total")
+
+
+def as_json(file: str, transcript: Transcript, weights: Weights) -> dict[str, Any]:
+    """The object of one recording: seconds, natural logarithms. weights: of the second pass, for the totals.
+
+    `nbest` ranks the readings of a recording of one segment. Of several segments each has its own `nbest`, and the
+    recording's holds but their best, joined, its scores their sums.
+    """
+    segments: list[dict[str, Any]] = [
+        {"start": segment.start, "end": segment.end, "text": segment.text} for segment in transcript.segments
+    ]
+    nbests = [[_scores(hypothesis, weights) for hypothesis in segment.nbest] for segment in transcript.segments]
+    if len(nbests) > 1:
+        for item, nbest in zip(segments, nbests, strict=True):
+            item["nbest"] = nbest
+        best = {name: round(sum(nbest[0][name] for nbest in nbests), 4) for name in SCORES}
+        nbests = [[{"text": transcript.text} | best]]
+    return {
+        "file": file,
+        "duration": round(transcript.duration, 3),
+        "text": transcript.text,
+        "segments": segments,
+        "words": [vars(word) for word in transcript.words],
+        "nbest": nbests[0] if nbests else [],
+        "error": None,
+    }
+
+
+def failure_as_json(file: str, problem: str) -> dict[str, Any]:
+    """The same object of a recording that failed: `error` is the problem, `text` null."""
+    empty: dict[str, Any] = {"segments": [], "words": [], "nbest": [], "error": problem}
+    return {"file": file, "duration": None, "text": None} | empty
+
+
+def _scores(hypothesis: Hypothesis, weights: Weights) -> dict[str, Any]:
+    scores = (hypothesis.acoustic, hypothesis.ngram, hypothesis.lstm or 0.0, hypothesis.total(weights))
+    return {"text": hypothesis.text} | {name: round(score, 4) for name, score in zip(SCORES, scores, strict=True)}
+
+
+def table(
+    file: str,
+    transcript: Transcript,
+    first_pass: Weights,
+    weights: Weights,
+    top: int,
+    terminal: bool = False,
+) -> str:
+    """For each segment the `top` readings with their scores taken apart; for a terminal, with its width and bold.
+
+    And, however low they rank, the one that the acoustic score alone prefers and the one of the first pass.
+    """
+    # A file has no width that readings would have to be broken to.
+    out = io.StringIO()
+    console = Console(file=out, highlight=False, force_terminal=terminal, width=None if terminal else 10_000)
+    console.print(Text(f"{file}: {transcript.text}", style="bold"), soft_wrap=True)
+    for segment in transcript.segments:
+        console.print(_readings(segment, first_pass, weights, top))
+    return out.getvalue()
+
+
+def _readings(segment: Segment, first_pass: Weights, weights: Weights, top: int) -> Table:
+    table = Table(
+        title=f"{segment.start:.2f} to {segment.end:.2f} s: {len(segment.nbest)} readings",
+        title_justify="left",
+        caption="total = acoustic + the others by their weights; acoustic, n-gram and LSTM are natural logarithms",
+        caption_justify="left",
+        box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("rank", justify="right")
+    table.add_column("reading")
+    for heading in (
+        "acoustic",
+        f"n-gram\n× {weights.ngram:g}",
+        f"LSTM\n× {weights.lstm:g}",
+        f"words\n× {weights.word:g}",
+        "total",
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("preferred\nby")
+    acoustics = max(segment.nbest, key=lambda hypothesis: hypothesis.acoustic)
+    first = max(segment.nbest, key=lambda hypothesis: hypothesis.total(first_pass))
+    for rank, hypothesis in enumerate(segment.nbest, 1):
+        judges = [judge for judge, choice in (("acoustics", acoustics), ("first pass", first)) if choice is hypothesis]
+        if rank <= top or judges:
+            table.add_row(
+                str(rank),
+                _differences(segment.nbest[0].words, hypothesis.words),
+                f"{hypothesis.acoustic:.2f}",
+                f"{hypothesis.ngram:.2f}",
+                f"{hypothesis.lstm or 0.0:.2f}",
+                str(len(hypothesis.words)),
+                f"{hypothesis.total(weights):.2f}",
+                ", ".join(judges),
+            )
+    return table
+
+
+def _differences(best: Sequence[str], words: Sequence[str]) -> Text:
+    """A reading, its words bold where it differs from the best."""
+    text = Text()
+    for block in Levenshtein.opcodes(best, words):
+        style = "" if block.tag == "equal" else "bold"
+        for word in words[block.dest_start : block.dest_end]:
+            text.append(" " if text else "").append(word, style=style)
+    return text

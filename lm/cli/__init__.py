@@ -1,0 +1,25 @@
+"""``lm``: what language models say about words, sentences and texts, and how they are made."""
+
+import typer
+
+from lm.cli import query, text, training
+
+app = typer.Typer(
+    help="Language models of English words.", no_args_is_help=True, add_completion=False, rich_markup_mode="markdown"
+)
+app.command("next")(query.next_)
+for command in (
+    query.score,
+    query.compare,
+    query.generate,
+    query.interactive,
+    query.perplexity,
+    query.mix,
+    text.prepare_text,
+    text.check_overlap,
+    text.build_vocabulary,
+    training.build_ngram,
+    training.train,
+    training.export,
+):
+    app.command()(command)

@@ -1,0 +1,72 @@
+"""What the commands of `lm` share: options, and how their words and files are read."""
+
+import gzip
+import io
+import lzma
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+if TYPE_CHECKING:
+    from lm.text.vocabulary import Vocabulary
+
+
+class Model(StrEnum):
+    """The models of lm.query by name."""
+
+    ngram = "ngram"
+    lstm = "lstm"
+    mixture = "mixture"
+
+
+ModelOption = Annotated[Model, typer.Option(help="The n-gram, the LSTM, or the two mixed.")]
+BundleOption = Annotated[Path | None, typer.Option(help="A folder of models.", show_default="those that ship")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OutputOption = Annotated[Path, typer.Option(help="The file to write.")]
+
+
+@contextmanager
+def open_lines(path: Path) -> Iterator[TextIO]:
+    """A text file, or stdin for `-`, to be read line by line. Errors: ValueError if that isn't UTF-8 text."""
+    from lm.files import open_text
+
+    try:
+        with io.TextIOWrapper(sys.stdin.buffer, "utf-8") if str(path) == "-" else open_text(path) as file:
+            yield file
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not UTF-8 text; convert it first, for instance with iconv") from None
+    except (gzip.BadGzipFile, lzma.LZMAError, EOFError) as error:
+        raise ValueError(f"{path}: not a whole compressed file: {error}") from None
+
+
+def heldout_sentences(path: Path) -> dict[str, list[str]]:
+    """The words of a text's lines, by `FILE:LINE`; lines without are skipped. Errors: ValueError if all are."""
+    from lm.text.normalise import normalize
+
+    with open_lines(path) as lines:
+        sentences = {f"{path}:{number}": words for number, line in enumerate(lines, 1) if (words := normalize(line))}
+    if not sentences:
+        raise ValueError(f"{path}: the text has no words")
+    return sentences
+
+
+def one_word(text: str, vocabulary: "Vocabulary") -> str:
+    """A word as it stands in the vocabulary; `<unk>`, with a line on stderr, if it doesn't. Errors: ValueError."""
+    from lm.text.normalise import normalize
+
+    words = [text] if text in vocabulary else normalize(text)
+    if len(words) != 1:
+        raise ValueError(f"--word {text!r}: want one word")
+    report_unknown(words, vocabulary)
+    return vocabulary[vocabulary.encode(words)[0]]
+
+
+def report_unknown(words: list[str], vocabulary: "Vocabulary") -> None:
+    unknown = [word for word in words if word not in vocabulary]
+    if unknown:
+        print(f"not in the vocabulary, taken as <unk>: {', '.join(unknown)}", file=sys.stderr)

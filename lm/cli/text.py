@@ -1,0 +1,144 @@
+"""``lm prepare-text, check-overlap, build-vocabulary``: what language models are made from."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lm.cli.errors import one_line_errors
+from lm.cli.options import JsonOption, OutputOption, heldout_sentences, open_lines
+
+
+def prepare_text(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SOURCE...", help="Folders or .tar archives of .txt books, or single books.")
+    ],
+    output: OutputOption,
+    exclude: Annotated[Path | None, typer.Option(help="A list of books to leave out, one file name a line.")] = None,
+    heldout: Annotated[Path | None, typer.Option(help="Put some books into this file instead.")] = None,
+    heldout_books: Annotated[int, typer.Option(help="How many.", min=1)] = 20,
+    heldout_words: Annotated[int, typer.Option(help="How many words of them all.", min=1)] = 500_000,
+    avoid: Annotated[
+        list[Path] | None,
+        typer.Option(help="Transcripts, one a line: drop sentences that share eight words in a row with one."),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes.", min=1, show_default="one a core")] = None,
+    seed: Annotated[int, typer.Option(help="Of the shuffled order of books.")] = 1,
+) -> None:
+    """Turn books into normalised sentences, one a line; what is left out is reported on stderr.
+
+    Copies of a book are found and left out. --avoid may be given several times; lm check-overlap says afterwards
+    whether it was needed.
+
+    Examples:
+
+        lm prepare-text books/ --output books.txt
+
+        lm prepare-text gutenberg.tar.gz --output books.txt.xz --exclude test-books.txt --avoid dev-clean.txt
+    """
+    with one_line_errors():
+        from lm.text.normalise import prepare_text as prepare
+
+        excluded = []
+        if exclude:
+            with open_lines(exclude) as lines:
+                excluded = [name for line in lines if (name := line.strip())]
+        transcripts = [words for path in avoid or [] for words in heldout_sentences(path).values()]
+        report = prepare(sources, output, excluded, heldout, heldout_books, heldout_words, jobs, seed, transcripts)
+    lines_out = [f"{output}: {report.books} books, {report.sentences} sentences, {report.words} words"]
+    if heldout:
+        lines_out.append(f"{heldout}: {len(report.heldout)} books, {report.heldout_words} words")
+    left_out = {
+        "excluded": report.excluded,
+        "to be excluded, but not found": report.not_found,
+        "held before in another book": report.duplicates,
+        "near to the held-out books": report.near_heldout,
+        "without sentences": report.empty,
+    }
+    lines_out += [f"dropped {len(names)} books: {reason}" for reason, names in left_out.items() if names]
+    lines_out += [f"dropped {count} passages: {reason}" for reason, count in report.dropped.items()]
+    print("\n".join(lines_out), file=sys.stderr)
+
+
+def check_overlap(
+    text: Annotated[Path, typer.Argument(help="Training text, as `lm prepare-text` writes it (also .gz, .xz).")],
+    heldout: Annotated[list[Path], typer.Argument(metavar="HELDOUT...", help="Transcripts, one sentence a line.")],
+    length: Annotated[int, typer.Option("--words", help="How many words in a row may not be shared.", min=1)] = 8,
+    as_json: JsonOption = False,
+) -> None:
+    """Fail if training text holds what models are to be measured on; print the sentences in question.
+
+    The transcripts are normalised as the text was. A sentence is in question if any --words words of it stand in a row
+    in the text; `lm prepare-text --avoid` leaves such text out. Exit code 0: nothing is shared; 1: something is.
+
+    Examples:
+
+        lm check-overlap books.txt dev-clean.txt test-clean.txt
+
+        lm check-overlap books.txt.xz dev-clean.txt --json > shared.json
+    """
+    with one_line_errors():
+        from lm.progress import progress_bar
+        from lm.text.overlap import find_overlaps
+
+        sentences = {name: words for path in heldout for name, words in heldout_sentences(path).items()}
+        short = sum(len(words) < length for words in sentences.values())
+        if short == len(sentences):
+            raise ValueError(f"{', '.join(map(str, heldout))}: no sentence of {length} words or more to look for")
+        with open_lines(text) as lines:
+            overlaps = find_overlaps(progress_bar(lines, f"reading {text.name}", None), sentences, length)
+    if as_json:
+        print(json.dumps([asdict(overlap) for overlap in overlaps], indent=2))
+    else:
+        for item in overlaps:
+            print(f"{item.sentence}: {item.shared} of {item.ngrams} {length}-grams, {item.example} in line {item.line}")
+    print(
+        f"{text}: shares {length} words in a row with {len(overlaps)} of {len(sentences)} sentences"
+        f" ({short} too short to tell)",
+        file=sys.stderr,
+    )
+    if overlaps:
+        raise typer.Exit(1)
+
+
+def build_vocabulary(
+    text: Annotated[Path, typer.Argument(help="Normalised sentences, as `lm prepare-text` writes them.")],
+    output: OutputOption,
+    size: Annotated[int, typer.Option(help="How many words.", min=1)] = 200_000,
+    speech_counts: Annotated[
+        Path | None,
+        typer.Option(help="Counts of transcripts' words (word<tab>count), to weigh in as much as the text."),
+    ] = None,
+    heldout: Annotated[
+        list[Path] | None, typer.Option(help="Text, one sentence a line: report the share of its words left out.")
+    ] = None,
+) -> None:
+    """Write the commonest words of a text, one a line, the commonest first.
+
+    How much of the text they are is reported on stderr, and of each --heldout how much they lack.
+
+    Examples:
+
+        lm build-vocabulary books.txt --output vocabulary.txt --size 100000
+
+        lm build-vocabulary books.txt --output vocabulary.txt --speech-counts word-counts.txt --heldout dev-clean.txt
+    """
+    with one_line_errors():
+        from lm.progress import progress_bar
+        from lm.text.vocabulary import SPECIAL_WORDS, count_words, oov_rate, read_counts
+        from lm.text.vocabulary import build_vocabulary as build
+
+        heldout_lines = {path: map(" ".join, heldout_sentences(path).values()) for path in heldout or []}
+        speech = read_counts(speech_counts) if speech_counts else None
+        with open_lines(text) as lines:
+            counts = count_words(progress_bar(lines, f"words of {text.name}", None))
+        vocabulary = build(counts, size, speech)
+        vocabulary.save(output)
+        rates = {path: oov_rate(lines, vocabulary) for path, lines in heldout_lines.items()}
+    covered = sum(count for word, count in counts.items() if word in vocabulary) / max(1, counts.total())
+    print(f"{output}: {len(vocabulary) - len(SPECIAL_WORDS)} words, {covered:.2%} of the text's", file=sys.stderr)
+    for path, rate in rates.items():
+        print(f"{path}: {rate:.2%} of the words are out of vocabulary", file=sys.stderr)

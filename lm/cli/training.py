@@ -1,0 +1,120 @@
+"""``lm build-ngram, train, export``: how language models are made."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lm.cli.errors import one_line_errors
+from lm.cli.options import OutputOption
+
+
+def build_ngram(
+    texts: Annotated[
+        list[Path], typer.Argument(metavar="TEXT...", help="Normalised sentences, as `lm prepare-text` writes them.")
+    ],
+    output: OutputOption,
+    vocabulary: Annotated[Path, typer.Option(help="A file that `lm build-vocabulary` wrote.")],
+    tune: Annotated[
+        Path | None, typer.Option(help="Of several texts: held-out text (normalised) to weigh them by.")
+    ] = None,
+    order: Annotated[int, typer.Option(help="Words of the longest n-grams.", min=2, max=6)] = 4,
+    prune: Annotated[
+        str,
+        typer.Option(help="Leave out n-grams seen so often or less: a number for each order, the last for the rest."),
+    ] = "0 0 1",
+    threshold: Annotated[
+        float, typer.Option(help="Leave out n-grams without which the perplexity rises by less than this share.", min=0)
+    ] = 0.0,
+    bits: Annotated[int, typer.Option(help="Of each quantised weight; 0: not quantised.", min=0, max=25)] = 8,
+    memory: Annotated[str, typer.Option(help="For sorting: 8G, 50%.")] = "50%",
+    temporary: Annotated[Path | None, typer.Option(help="Folder for sorting.", show_default="the system's")] = None,
+) -> None:
+    """Estimate an n-gram model (modified Kneser-Ney) with KenLM's tools and pack it.
+
+    `make lm-tools` builds these tools. Of several texts each has a model of its own; the models are then merged into
+    one, with the weights at which they foretell --tune best. Those are reported on stderr.
+
+    Examples:
+
+        lm build-ngram books.txt --vocabulary vocabulary.txt --output ngram.bin
+
+        lm build-ngram books.txt --vocabulary vocabulary.txt --order 3 --threshold 1e-8 --output small.bin
+
+        lm build-ngram news.txt books.txt --tune heldout.txt --vocabulary vocabulary.txt --output ngram.bin
+    """
+    with one_line_errors():
+        from lm.training.ngram import build_ngram as build
+
+        try:
+            cutoffs = [int(count) for count in prune.replace(",", " ").split()]
+        except ValueError:
+            raise ValueError(f"--prune {prune}: want numbers of occurrences, as in '0 0 1'") from None
+        report = build(
+            texts,
+            output,
+            vocabulary,
+            order,
+            cutoffs,
+            threshold=threshold,
+            bits=bits,
+            memory=memory,
+            tune=tune,
+            temporary=temporary,
+        )
+    for text, estimate, weight in zip(texts, report.estimates, report.weights, strict=True):
+        if tune:
+            print(f"{text}: weight {weight:.4f}", file=sys.stderr)
+        for order, (estimated, kept) in enumerate(zip(estimate.estimated, estimate.kept, strict=True), 1):
+            print(f"{order}-grams: {estimated} estimated, {kept} kept", file=sys.stderr)
+    print(f"{output}: {sum(report.ngrams)} n-grams, {report.binary_bytes / 1e6:.1f} MB", file=sys.stderr)
+
+
+def train(
+    settings: Annotated[Path, typer.Argument(help="A TOML file; recipes/librispeech/lstm.toml is one.")],
+    output: Annotated[Path, typer.Option(help="The folder for checkpoints and TensorBoard logs.")],
+) -> None:
+    """Train an LSTM language model; print the path of its best checkpoint.
+
+    A training that was stopped goes on from its last checkpoint when the same command is given again.
+
+    Examples:
+
+        lm train recipes/librispeech/lstm.toml --output exp/lstm
+
+        torchrun --nproc-per-node 8 -m lm.cli train recipes/librispeech/lstm.toml --output exp/lstm
+    """
+    with one_line_errors():
+        from lm.training.engine import processes
+        from lm.training.train import read_config
+        from lm.training.train import train as run
+
+        best = run(read_config(settings), output)
+        if processes()[0] == 0:
+            print(best)
+
+
+def export(
+    output: Annotated[Path, typer.Argument(help="The model folder to write.")],
+    vocabulary: Annotated[Path, typer.Option(help="What lm build-vocabulary wrote.")],
+    lstm: Annotated[Path | None, typer.Option(help="A checkpoint of lm train.")] = None,
+    ngram: Annotated[Path | None, typer.Option(help="What lm build-ngram wrote.")] = None,
+    words: Annotated[
+        int | None, typer.Option(help="Keep so many words; the n-gram's must be these.", min=1, show_default="all")
+    ] = None,
+    mixture_weight: Annotated[float, typer.Option(help="Of the n-gram in their mixture; lm mix finds it.")] = 0.5,
+) -> None:
+    """Put trained models into a folder for --bundle; weights are packed to a quarter of their size.
+
+    Examples:
+
+        lm export exp/lm --vocabulary exp/text/vocabulary.txt --lstm exp/lstm/best.ckpt --ngram exp/text/ngram.bin
+    """
+    with one_line_errors():
+        from lm.training.export import export as run
+
+        for path in (lstm, ngram):
+            if path and not path.is_file():
+                raise FileNotFoundError(f"{path}: no such file")
+        run(output, vocabulary, lstm, ngram, words, mixture_weight)

@@ -1,0 +1,102 @@
+"""Recurrent cells in NumPy: LSTM, GRU and plain RNN (Elman's, with tanh), with the weights of PyTorch's layers.
+
+Gates go through the logistic function, σ(x) = (1 + tanh(x / 2)) / 2. Where weights are laid out for the steps here,
+those of gates are halved and come first, so that one tanh serves for all of a step.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lm.lstm.product import Product
+
+# PyTorch's blocks of rows in the order in which they are laid out, and the factors.
+LAYOUTS = {
+    "lstm": ((0, 0.5), (1, 0.5), (3, 0.5), (2, 1.0)),  # input, forget and output gate, new
+    "gru": ((0, 0.5), (1, 0.5), (2, 1.0)),  # reset, update, new
+    "rnn": ((0, 1.0),),
+}
+
+
+PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def laid_out(cell: str, weight: np.ndarray) -> np.ndarray:
+    """A weight [gates * hidden, inputs] of PyTorch's as [inputs, gates * hidden], or a bias [gates * hidden]."""
+    layout = LAYOUTS[cell]
+    size = len(weight) // len(layout)
+    result = np.empty(weight.shape[::-1], np.float32)
+    for place, (block, factor) in enumerate(layout):
+        rows = weight[block * size : (block + 1) * size]
+        np.multiply(rows.T, np.float32(factor), out=result[..., place * size : (place + 1) * size])
+    return result
+
+
+class Layer:
+    """A layer in one direction. Only its recurrent products have to wait for each other."""
+
+    def __init__(self, cell: str, weights: Mapping[str, np.ndarray], name: str) -> None:
+        """name: what weight_ih, weight_hh, bias_ih, bias_hh of the layer are called by, such as "layers.0.{}_l0"."""
+        of_input, recurrent, *self._biases = (laid_out(cell, weights[name.format(part)]) for part in PARTS)
+        self._input, self._recurrent = Product(of_input), Product(recurrent)
+
+    def seen(self, inputs: np.ndarray) -> np.ndarray:
+        """What the cells see of inputs [N, inputs]: [N, gates * hidden]."""
+        products = self._input(inputs)
+        products += self._biases[0]
+        return products
+
+    def recurrent(self, hidden: np.ndarray) -> np.ndarray:
+        """What they make of the hidden vectors before [N, hidden]: [N, gates * hidden]."""
+        products = self._recurrent(hidden)
+        products += self._biases[1]
+        return products
+
+
+def lstm_step(seen: np.ndarray, recurrent: np.ndarray, before: np.ndarray, after: Sequence[np.ndarray]) -> None:
+    """The step of cells [...]: products with input and hidden vector [..., 4 H], c before [..., H]; to h and c after.
+
+    The products are overwritten; c may be the same array before and after.
+    """
+    hidden, cells = after
+    size = hidden.shape[-1]
+    gates = np.add(seen, recurrent, out=seen)
+    np.tanh(gates, out=gates)
+    _to_logistic(gates[..., : 3 * size])
+    new = gates[..., 3 * size :]
+    new *= gates[..., :size]
+    np.multiply(before, gates[..., size : 2 * size], out=cells)
+    cells += new
+    np.tanh(cells, out=hidden)
+    hidden *= gates[..., 2 * size : 3 * size]
+
+
+def gru_step(seen: np.ndarray, recurrent: np.ndarray, before: np.ndarray, after: Sequence[np.ndarray]) -> None:
+    """Likewise, with h before and after."""
+    (hidden,) = after
+    size = hidden.shape[-1]
+    gates = seen[..., : 2 * size]
+    gates += recurrent[..., : 2 * size]
+    np.tanh(gates, out=gates)
+    _to_logistic(gates)
+    new = recurrent[..., 2 * size :]
+    new *= gates[..., :size]
+    new += seen[..., 2 * size :]
+    np.tanh(new, out=new)
+    np.subtract(before, new, out=hidden)
+    hidden *= gates[..., size:]
+    hidden += new
+
+
+def rnn_step(seen: np.ndarray, recurrent: np.ndarray, before: np.ndarray, after: Sequence[np.ndarray]) -> None:
+    """Likewise."""
+    np.tanh(np.add(seen, recurrent, out=seen), out=after[0])
+
+
+def _to_logistic(tanh: np.ndarray) -> None:
+    """tanh(x / 2) to σ(x), in place."""
+    tanh *= np.float32(0.5)
+    tanh += np.float32(0.5)
+
+
+STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}

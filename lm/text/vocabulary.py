@@ -1,0 +1,119 @@
+"""Words and their ids."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from lm.files import open_text
+
+UNKNOWN, START, END = 0, 1, 2
+SPECIAL_WORDS = ("<unk>", "<s>", "</s>")
+
+WORD = re.compile(r"[A-Z']*[A-Z][A-Z']*")
+
+
+class Vocabulary:
+    """Ids 0 `<unk>`, 1 `<s>`, 2 `</s>`, then the words, the commonest first (as adaptive softmax wants them).
+
+    >>> vocabulary = Vocabulary(["THE", "SPEECH"])
+    >>> vocabulary.encode(["THE", "NICE", "SPEECH"])
+    [3, 0, 4]
+    >>> vocabulary[4]
+    'SPEECH'
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._words = [*SPECIAL_WORDS, *words]
+        self._ids = {word: i for i, word in enumerate(self._words)}
+        if len(self._ids) < len(self._words):
+            word = Counter(self._words).most_common(1)[0][0]
+            raise ValueError(f"vocabulary: {word!r} stands more than once; keep one")
+
+    @classmethod
+    def load(cls, path: Path) -> Vocabulary:
+        """A file that `save` wrote: one word a line, commonest first, without the three special words.
+
+        Errors: FileNotFoundError; ValueError naming the first line that holds no word or a word again.
+        """
+        words = []
+        with open_text(path) as file:
+            for number, line in enumerate(file, 1):
+                word = line.strip()
+                if not WORD.fullmatch(word):
+                    raise ValueError(f"{path}:{number}: {word!r} is no word of letters A–Z and apostrophes")
+                words.append(word)
+        try:
+            return cls(words)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    def save(self, path: Path) -> None:
+        with open_text(path, "wt") as file:
+            file.writelines(f"{word}\n" for word in self._words[len(SPECIAL_WORDS) :])
+
+    def encode(self, words: Iterable[str]) -> list[int]:
+        """Ids of the words, UNKNOWN for those that are not in the vocabulary."""
+        return [self._ids.get(word, UNKNOWN) for word in words]
+
+    def __getitem__(self, id: int) -> str:
+        return self._words[id]
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._ids
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def __iter__(self) -> Iterator[str]:
+        """All words in the order of their ids, the special ones too."""
+        return iter(self._words)
+
+
+def count_words(lines: Iterable[str]) -> Counter[str]:
+    """How often each word stands in normalised sentences (one a line, as `lm.text.normalise` writes them)."""
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts.update(line.split())
+    return counts
+
+
+def read_counts(path: Path) -> Counter[str]:
+    """A file of `word<tab>count` lines, in either case. Errors: FileNotFoundError; ValueError naming a bad line."""
+    counts: Counter[str] = Counter()
+    with open_text(path) as file:
+        for number, line in enumerate(file, 1):
+            word, _, count = line.strip().partition("\t")
+            if not count.isdigit():
+                raise ValueError(f"{path}:{number}: want a word, a tab and its count, not {line.strip()!r}")
+            counts[word.upper()] += int(count)
+    return counts
+
+
+def build_vocabulary(
+    counts: Mapping[str, int], size: int, speech_counts: Mapping[str, int] | None = None
+) -> Vocabulary:
+    """The `size` commonest words (the special ones not counted), ties in alphabetical order.
+
+    `counts` come from the text that a language model is to be trained on. `speech_counts` from transcripts are raised
+    to the same total and added: transcripts are fewer words but nearer to what is to be recognised. A word that the
+    text lacks altogether is left out, since nothing could be learnt of it.
+    """
+    total, speech_total = sum(counts.values()), sum((speech_counts or {}).values())
+    scale = total / speech_total if speech_total else 0.0
+    weights = {
+        word: count + scale * (speech_counts or {}).get(word, 0)
+        for word, count in counts.items()
+        if WORD.fullmatch(word)
+    }
+    return Vocabulary(sorted(weights, key=lambda word: (-weights[word], word))[:size])
+
+
+def oov_rate(lines: Iterable[str], vocabulary: Vocabulary) -> float:
+    """The share of a text's words that the vocabulary lacks. Errors: ValueError for a text without words."""
+    counts = count_words(lines)
+    if not counts:
+        raise ValueError("out-of-vocabulary rate: the text has no words")
+    return sum(count for word, count in counts.items() if word not in vocabulary) / counts.total()

@@ -1,0 +1,114 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torchaudio.transforms import MelSpectrogram
+
+from asr.acoustic.model import AcousticConfig, AcousticModel, output_length
+from asr.acoustic.network import AcousticNetwork
+from asr.acoustic.stream import AcousticStream
+from asr.audio.features import FLOOR, HIGHEST, HOP, LOWEST, MELS, SAMPLE_RATE, WINDOW, log_mel
+
+SMALL = AcousticConfig(units=5, hidden=8, layers=2, channels=4)
+
+
+def in_numpy(network: AcousticNetwork) -> AcousticModel:
+    return AcousticModel(network.config, {name: weight.numpy() for name, weight in network.state_dict().items()})
+
+
+def noise(samples: int, seed: int = 0) -> np.ndarray:
+    return 0.1 * np.random.default_rng(seed).standard_normal(samples, np.float32)
+
+
+@pytest.mark.parametrize("samples", [1, 159, 160, 4_000, 16_000, 50_000])
+def test_features_are_torchaudios(samples: int) -> None:
+    mel = MelSpectrogram(
+        SAMPLE_RATE,
+        n_fft=512,
+        win_length=WINDOW,
+        hop_length=HOP,
+        f_min=LOWEST,
+        f_max=HIGHEST,
+        n_mels=MELS,
+        pad_mode="constant",
+    )
+    waveform = noise(samples)
+    expected = torch.log(mel(torch.from_numpy(waveform)) + FLOOR).T
+    found = log_mel(waveform)
+    assert found.dtype == np.float32
+    # A brief recording is filled up, for the mean, with its quietest frame.
+    quietest = expected.amin(0, keepdim=True).expand(max(0, 120 - len(expected)), -1)
+    np.testing.assert_allclose(found, expected - torch.cat([expected, quietest]).mean(0), atol=1e-4)
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_the_model_in_numpy_is_the_network(bidirectional: bool) -> None:
+    torch.manual_seed(0)
+    network = AcousticNetwork(replace(SMALL, bidirectional=bidirectional)).eval()
+    for weight in network.parameters():
+        weight.data *= 2  # so that units differ by more than rounding
+    model = in_numpy(network)
+    for frames in [1, 2, 3, 4, 5, 255, 256, 257, 258, 700]:
+        features = np.random.default_rng(frames).standard_normal((frames, MELS), np.float32)
+        with torch.no_grad():
+            expected, _ = network(torch.from_numpy(features)[None], torch.tensor([frames]))
+        np.testing.assert_allclose(model.encode(features), expected[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_a_batch_equals_its_members_one_by_one(bidirectional: bool) -> None:
+    torch.manual_seed(0)
+    network = AcousticNetwork(replace(SMALL, bidirectional=bidirectional)).eval()
+    lengths = torch.tensor([100, 63, 2, 1])
+    features = torch.randn(4, 100, MELS) * (torch.arange(100) < lengths[:, None])[..., None]
+    batched, frames = network(features, lengths)
+    for row, length in enumerate(lengths):
+        alone, alone_frames = network(features[row : row + 1, :length], lengths[row : row + 1])
+        assert int(alone_frames) == int(frames[row]) == alone.shape[1]
+        torch.testing.assert_close(batched[row, : frames[row]], alone[0], atol=1e-5, rtol=0)
+
+
+def test_outputs_are_log_probs_every_40_ms() -> None:
+    log_probs = in_numpy(AcousticNetwork(SMALL)).log_probs(noise(32_000))
+    assert log_probs.shape == (51, 5)
+    assert output_length(len(log_mel(noise(32_000)))) == 51
+    np.testing.assert_allclose(np.exp(log_probs).sum(1), 1, rtol=1e-5)
+
+
+def test_an_empty_waveform_has_no_frames() -> None:
+    assert in_numpy(AcousticNetwork(SMALL)).log_probs(noise(0)).shape == (0, 5)
+
+
+def test_a_unidirectional_model_hears_only_the_past() -> None:
+    model = in_numpy(AcousticNetwork(replace(SMALL, bidirectional=False)))
+    features = np.random.default_rng(0).standard_normal((100, MELS), np.float32)
+    changed = features.copy()
+    changed[60:] += 1
+    before, after = model.encode(features), model.encode(changed)
+    # An output frame sees three feature frames of the future, by its convolutions.
+    np.testing.assert_allclose(before[:14], after[:14], atol=1e-6)
+    assert not np.allclose(before[15:], after[15:])
+
+
+@pytest.mark.parametrize("samples", [0, 1, 159, 160, 400, 4_000, 30_011])
+@pytest.mark.parametrize("piece", [7, 200, 1_000, 16_000])
+def test_a_stream_in_pieces_is_the_whole(samples: int, piece: int) -> None:
+    torch.manual_seed(0)
+    model = in_numpy(AcousticNetwork(replace(SMALL, bidirectional=False)))
+    waveform = noise(samples)
+    blocks = (waveform[first : first + piece] for first in range(0, samples, piece))
+    *pieces, last = AcousticStream(model).run(blocks)
+    # What is certain isn't kept back: a frame needs 43 ms beyond its centre.
+    assert sum(map(len, pieces)) >= (samples / SAMPLE_RATE - 0.0525) / 0.04
+    np.testing.assert_allclose(np.concatenate([*pieces, last]), model.log_probs(waveform), atol=1e-4)
+
+
+def test_a_stream_needs_a_one_way_model() -> None:
+    with pytest.raises(ValueError, match="one-way"):
+        AcousticStream(in_numpy(AcousticNetwork(SMALL)))
+
+
+def test_loudness_does_not_matter() -> None:
+    model = in_numpy(AcousticNetwork(SMALL))
+    np.testing.assert_allclose(model.log_probs(5 * noise(16_000)), model.log_probs(noise(16_000)), atol=1e-3)

@@ -1,0 +1,88 @@
+"""CTC-CRF against sums over all paths and all sequences of units."""
+
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import ctc_loss
+
+from asr.training.criteria import UnitTrigram, crf_loss
+
+UNITS, FRAMES = 3, 5
+SEQUENCES = [[1, 2, 1], [2, 2], [1], [2, 1, 1, 2]]
+
+
+def emissions(batch: int, seed: int = 0) -> Tensor:
+    scores = 2 * torch.randn(batch, FRAMES, UNITS, generator=torch.Generator().manual_seed(seed))
+    return scores.log_softmax(-1)
+
+
+def all_sequences() -> list[list[int]]:
+    return [list(units) for length in range(FRAMES + 1) for units in product(range(1, UNITS), repeat=length)]
+
+
+def log_sum_over_paths(log_probs: Tensor, trigram: UnitTrigram) -> Tensor:
+    terms = []
+    for path in product(range(UNITS), repeat=len(log_probs)):
+        units = [unit for place, unit in enumerate(path) if unit and (place == 0 or path[place - 1] != unit)]
+        prior = trigram.log_prob(torch.tensor(units, dtype=torch.long), torch.tensor([len(units)]))[0]
+        terms.append(prior + log_probs[torch.arange(len(path)), list(path)].sum())
+    return torch.logsumexp(torch.stack(terms), 0)
+
+
+@pytest.fixture(scope="module")
+def trigram() -> UnitTrigram:
+    return UnitTrigram(SEQUENCES, UNITS)
+
+
+def test_the_trigram_is_a_distribution_and_prefers_what_it_saw(trigram: UnitTrigram) -> None:
+    torch.testing.assert_close(trigram.table.sum(-1), torch.ones(UNITS, UNITS))
+    seen, unseen = trigram.log_prob(torch.tensor([2, 2, 2, 2, 2]), torch.tensor([2, 3]))
+    assert seen > unseen
+
+
+def test_the_sum_is_that_over_all_paths(trigram: UnitTrigram) -> None:
+    log_probs = emissions(3)
+    lengths = torch.tensor([FRAMES, 2, 4])
+    expected = torch.stack(
+        [log_sum_over_paths(row[:length], trigram) for row, length in zip(log_probs, lengths, strict=True)]
+    )
+    torch.testing.assert_close(trigram.log_sum(log_probs, lengths), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_sum_is_in_single_precision_where_the_model_is_not(trigram: UnitTrigram) -> None:
+    log_probs, lengths = emissions(3), torch.tensor([FRAMES, 2, 4])
+    with torch.autocast("cpu", torch.bfloat16):
+        found = trigram.log_sum(log_probs, lengths)
+    torch.testing.assert_close(found, trigram.log_sum(log_probs, lengths), rtol=0, atol=0)
+
+
+def test_the_gradient_is_that_of_the_sum_over_all_paths(trigram: UnitTrigram) -> None:
+    log_probs = emissions(2).requires_grad_()
+    lengths = torch.tensor([4, 3])
+    (found,) = torch.autograd.grad(trigram.log_sum(log_probs, lengths).sum(), log_probs)
+    sums = [log_sum_over_paths(row[:length], trigram) for row, length in zip(log_probs, lengths, strict=True)]
+    (expected,) = torch.autograd.grad(sum(sums, torch.zeros(())), log_probs)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_probabilities_of_all_sequences_sum_to_one(trigram: UnitTrigram) -> None:
+    log_probs = emissions(1, seed=1)
+    total = torch.zeros(())
+    for units in all_sequences():
+        labels, size = torch.tensor(units, dtype=torch.long), torch.tensor([len(units)])
+        frames = torch.tensor([FRAMES])
+        ctc = ctc_loss(log_probs.transpose(0, 1), labels, frames, size, reduction="none")
+        total += crf_loss(ctc, log_probs, frames, labels, size, trigram)[0].neg().exp()
+    assert total == pytest.approx(1, abs=1e-5)
+
+
+def test_long_and_confident_emissions_do_not_underflow(trigram: UnitTrigram) -> None:
+    scores = 60 * torch.randn(1, 2000, UNITS, generator=torch.Generator().manual_seed(2))
+    log_probs = scores.log_softmax(-1).requires_grad_()
+    total = trigram.log_sum(log_probs, torch.tensor([2000]))
+    total.sum().backward()
+    assert torch.isfinite(total).all()
+    assert log_probs.grad is not None
+    torch.testing.assert_close(log_probs.grad.sum(-1), torch.ones(1, 2000), rtol=1e-4, atol=1e-4)

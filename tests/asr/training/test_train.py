@@ -1,0 +1,176 @@
+"""Training on a few made-up utterances: tones that stand for letters."""
+
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from asr.lexicon.units import CharacterUnits
+from asr.training.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
+from asr.training.train import AcousticTrainConfig, AcousticTraining, Corpus, frames_needed, read_config, train
+from data_prep.manifest import Item, prepare, write
+from lm.training.engine import Training, read_checkpoint
+
+TONES = {"A": 500, "B": 1000, "C": 2000}  # Hz
+TEXTS = ["AB", "BA", "CAB", "ABC", "BCA", "AC", "CB", "BAC"]
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tones")
+    items = []
+    for text in [*TEXTS, "A" * 60, ""]:  # the last two can't be learnt: too many letters, and none
+        tones = [np.sin(2 * np.pi * TONES[letter] * np.arange(3200) / 16_000) for letter in (text or "A")[:3]]
+        path = folder / f"{text[:3] or 'none'}{len(text)}.wav"
+        soundfile.write(path, np.concatenate([np.pad(tone, 1600) for tone in tones]) * 0.3, 16_000)
+        items.append(Item(path.stem, path, text or "-", None, None))
+    write(prepare(items, 35.0).cuts, folder / "tones.jsonl.gz")
+    return folder / "tones.jsonl.gz"
+
+
+def config(manifest: Path, steps: int) -> AcousticTrainConfig:
+    return AcousticTrainConfig(
+        corpora=[Corpus(str(manifest))],
+        dev=str(manifest),
+        model={"hidden": 32, "layers": 1, "channels": 4, "dropout": 0.1},
+        max_steps=steps,
+        validate_every=20,
+        warmup_steps=5,
+        learning_rate=1e-2,
+        batch_seconds=4,
+        mask_bands=1,
+        mask_stretches=0,
+        precision="32-true",
+    )
+
+
+def test_it_learns_and_counts_what_it_leaves_out(
+    manifest: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    best = train(config(manifest, 160), CharacterUnits(), tmp_path / "run")
+    log = capfd.readouterr().err
+    assert "8 utterances; left out: 1 no words, 1 too short for its words" in log
+    rates = [float(line.split("dev/unit_error_rate ")[1].split()[0]) for line in log.splitlines() if "dev/unit" in line]
+    assert rates[0] > 30  # per cent
+    assert 0 < rates[-1] < 20
+    sizes, weights = read_checkpoint(best)
+    assert sizes["hidden"] == 32
+    assert "output.weight" in weights
+
+
+def test_equal_neighbours_need_a_blank_between_them() -> None:
+    labels = [1, 1, 2, 2, 2, 3, 3]  # of three utterances: 1 1 2, 2, and 2 3 3
+    batch = Batch(torch.zeros(3, 9, 80), torch.full((3,), 9), torch.tensor(labels), torch.tensor([3, 1, 3]), 1.0)
+    assert frames_needed(batch).tolist() == [4, 1, 4]
+
+
+def losses(settings: AcousticTrainConfig, output: Path) -> list[float]:
+    """Train; the loss of each step that was taken."""
+    found: list[float] = []
+
+    def log(self: Training, name: str, value: float, **options: object) -> None:
+        if name == "train/loss":
+            found.append(float(value))
+        original(self, name, value, **options)
+
+    original = Training.log
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "log", log)
+        train(settings, CharacterUnits(), output)
+    return found
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_training_killed_in_an_epoch_goes_on_as_if_uninterrupted(
+    manifest: Path, tmp_path: Path, accumulate: int
+) -> None:
+    settings = replace(config(manifest, 10), batch_seconds=2, accumulate=accumulate)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    expected = losses(settings, whole)
+
+    class Killed(Exception):
+        pass
+
+    def kill(self: AcousticTraining, batch: Batch) -> torch.Tensor:
+        nonlocal heard
+        heard += 1
+        if heard == 8 * accumulate:  # in the 8th step, at its last batch
+            raise Killed
+        return original(self, batch)
+
+    heard = 0
+    original = AcousticTraining.loss
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AcousticTraining, "loss", kill)
+        patch.setattr("lm.training.engine.CHECKPOINT_SECONDS", 0.0)
+        with pytest.raises(Killed):
+            train(settings, CharacterUnits(), parts)
+    checkpoint = torch.load(parts / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 7
+    assert checkpoint["loops"]["fit_loop"]["state_dict"]["combined_loader"][0]["done"] > 0  # not between two epochs
+    np.testing.assert_allclose(losses(settings, parts), expected[7:], rtol=0, atol=1e-5)
+    _, weights = read_checkpoint(whole / "last.ckpt")
+    _, found = read_checkpoint(parts / "last.ckpt")
+    for name, weight in weights.items():
+        np.testing.assert_allclose(found[name], weight, atol=1e-6, rtol=0)
+
+
+def test_accumulated_batches_make_the_step_of_a_large_one(manifest: Path, tmp_path: Path) -> None:
+    # Each batch would draw its own dropout and augmentation.
+    plain = replace(config(manifest, 10), slowest=1.0, fastest=1.0, mask_bands=0)
+    plain.model["dropout"] = 0.0
+    expected = losses(replace(plain, batch_seconds=4), tmp_path / "one")
+    found = losses(replace(plain, batch_seconds=2, accumulate=2), tmp_path / "two")
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_batches_hold_every_utterance_as_often_as_its_weight_says(manifest: Path, tmp_path: Path) -> None:
+    store = FeatureStore(manifest, tmp_path)
+    data = LabelledUtterances([store, store], [2.0, 0.5], CharacterUnits(), fastest=1.0)
+    loader = BatchLoader(data, seconds=3, seed=1)
+    heard = [sum(len(batch.lengths) for batch in loader) for _ in range(20)]
+    assert min(heard) >= 2 * len(TEXTS)
+    assert 2.2 * len(TEXTS) < np.mean(heard) < 2.8 * len(TEXTS)
+
+
+def test_every_epoch_is_whole_though_nobody_asks_past_its_last_batch(manifest: Path, tmp_path: Path) -> None:
+    data = LabelledUtterances([FeatureStore(manifest, tmp_path)], [1.0], CharacterUnits(), fastest=1.0)
+    for loader in BatchLoader(data, seconds=2, seed=3), BatchLoader(data, seconds=2, seed=None):
+        for _ in range(3):
+            assert sum(len(batch.lengths) for batch in islice(loader, len(loader))) == len(TEXTS)
+
+
+def test_a_loader_goes_on_where_its_state_was_taken(manifest: Path, tmp_path: Path) -> None:
+    data = LabelledUtterances([FeatureStore(manifest, tmp_path)], [1.0], CharacterUnits(), fastest=1.0)
+    first, second = (BatchLoader(data, seconds=2, seed=3) for _ in range(2))
+    list(first)
+    batches = iter(first)
+    next(batches)
+    second.load_state_dict(first.state_dict())
+    for expected, found in zip(batches, second, strict=True):
+        torch.testing.assert_close(found.features, expected.features)
+
+
+def test_features_half_made_are_made_again(manifest: Path, tmp_path: Path) -> None:
+    whole = FeatureStore(manifest, tmp_path)[0].copy()
+    for index in tmp_path.glob("*.json"):
+        index.unlink()
+    for data in tmp_path.glob("*.f16"):
+        data.write_bytes(b"cut")
+    np.testing.assert_array_equal(FeatureStore(manifest, tmp_path)[0], whole)
+
+
+def test_settings_that_do_not_exist_are_named(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text('dev = "x"\nlearningrate = 1\n')
+    with pytest.raises(ValueError, match="no such setting: learningrate"):
+        read_config(tmp_path / "settings.toml")
+    (tmp_path / "settings.toml").write_text('dev = "x"\n')
+    with pytest.raises(ValueError, match="settings are missing: corpora"):
+        read_config(tmp_path / "settings.toml")
+    (tmp_path / "settings.toml").write_text('dev = "x"\n[[corpora]]\nmanifest = "y"\n')
+    with pytest.raises(ValueError, match="neither max_minutes nor max_steps"):
+        read_config(tmp_path / "settings.toml")

@@ -1,0 +1,68 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lm.ngram.trie import NgramTables, read_trie
+from lm.text.vocabulary import UNKNOWN, Vocabulary
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def arpa_ngrams() -> Iterator[tuple[list[str], float, float]]:
+    """The n-grams of tiny.arpa: words, log10 probability, log10 back-off weight (0 where there is none)."""
+    for line in (DATA / "tiny.arpa").read_text().splitlines():
+        log_prob, *rest = line.split("\t")
+        if rest:
+            yield rest[0].split(" "), float(log_prob), float(rest[1]) if len(rest) > 1 else 0.0
+
+
+def find(tables: NgramTables, ids: list[int]) -> int:
+    """The entry of an n-gram: down the trie from its last word to its first."""
+    *context, entry = ids
+    for word in reversed(context):
+        extensions = tables.word[tables.first[entry] : tables.first[entry + 1]]
+        assert np.all(np.diff(extensions) > 0)
+        at = np.searchsorted(extensions, word)
+        assert extensions[at] == word
+        entry = tables.first[entry] + at
+    return entry
+
+
+def test_holds_each_ngram_of_the_arpa_file(vocabulary: Vocabulary) -> None:
+    tables = read_trie(DATA / "tiny.bin", vocabulary)
+    assert tables.order == 4
+    entries = set()
+    for words, log10_prob, log10_backoff in arpa_ngrams():
+        entry = find(tables, tables.ids[vocabulary.encode(words)].tolist())
+        entries.add(entry)
+        if words != ["<s>"]:  # which is never predicted
+            assert tables.log_prob[entry] == pytest.approx(log10_prob * np.log(10), abs=1e-4)
+        if len(words) < tables.order:
+            assert tables.backoff[entry] == pytest.approx(log10_backoff * np.log(10), abs=1e-4)
+    sentinels = tables.order - 1  # one ends each order but the longest
+    assert len(entries) == len(tables.word) - sentinels
+
+
+def test_words_that_the_model_lacks_are_unknown_to_it(vocabulary: Vocabulary) -> None:
+    tables = read_trie(DATA / "tiny.bin", vocabulary)
+    assert len(tables.ids) == len(vocabulary)
+    assert tables.ids[vocabulary.encode(["ZEBRA"])] == tables.ids[UNKNOWN]
+
+
+@pytest.mark.parametrize("data", [b"", b"no model", (DATA / "tiny.arpa").read_bytes()])
+def test_says_when_a_file_is_no_trie(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "ngram.bin"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"ngram\.bin: not a KenLM"):
+        read_trie(path, Vocabulary([]))
+
+
+def test_says_when_a_binary_is_of_another_kind(tmp_path: Path) -> None:
+    data = bytearray((DATA / "tiny.bin").read_bytes())
+    data[96] = 0  # the type of the model: probing
+    path = tmp_path / "ngram.bin"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"ngram\.bin: not a KenLM trie"):
+        read_trie(path, Vocabulary([]))

@@ -1,0 +1,186 @@
+import gzip
+import tarfile
+from collections import Counter
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lm.files import open_text
+from lm.text.normalise import MAX_WORDS, WORD, _normalize_books, normalize, prepare_text, sentences
+
+READINGS = """
+Mr. and Mrs. Bell met Dr Watson. | MISTER AND MISSUS BELL MET DOCTOR WATSON
+“’Tis seven o’clock,” he said—‘the dogs’ dinner!’ | TIS SEVEN O'CLOCK HE SAID THE DOGS DINNER
+To-day is mid-winter -- isn't it? | TO DAY IS MID WINTER ISN'T IT
+I 'll go, you do n't. | I'LL GO YOU DON'T
+Cæsar’s café, _naïve_ | CAESAR'S CAFE NAIVE
+J. R. Smith, Esq., of the U.S. at 5 P.M. | J R SMITH ESQUIRE OF THE U S AT FIVE P M
+St. John lives in Baker St., so does Mr. B.'s son | SAINT JOHN LIVES IN BAKER STREET SO DOES MISTER B'S SON
+M. Thiers, i.e. the other, etc. | MONSIEUR THIERS THAT IS THE OTHER ET CETERA
+No. 5 of vol. ii, chap. xiv | NUMBER FIVE OF VOLUME TWO CHAPTER FOURTEEN
+he said no. I did | HE SAID NO I DID
+McDonald & Co. | MC DONALD AND COMPANY
+CHAPTER XIV. Henry VIII and Charles I. | CHAPTER FOURTEEN HENRY THE EIGHTH AND CHARLES THE FIRST
+James V. Scott met James V of Scotland | JAMES V SCOTT MET JAMES THE FIFTH OF SCOTLAND
+the part I like best; as Henry I ran | THE PART I LIKE BEST AS HENRY I RAN
+in 1863, 1704, 1900 and 2001 | IN EIGHTEEN SIXTY THREE SEVENTEEN O FOUR NINETEEN HUNDRED AND TWO THOUSAND AND ONE
+July 3d came; on July 22d, 1871, the 2d. He | JULY THIRD CAME ON JULY TWENTY SECOND EIGHTEEN SEVENTY ONE THE SECOND HE
+the 23d Regiment, 6d a day, 3d. a pound, 12d. | THE TWENTY THIRD REGIMENT SIXPENCE A DAY THREEPENCE A POUND TWELVE PENCE
+May 3rd, May 3 and 3 May | MAY THIRD MAY THIRD AND THREE MAY
+£1 1s., £2.50, $0.05 | ONE POUND ONE SHILLING TWO POUNDS AND FIFTY PENCE FIVE CENTS
+Messrs. Fox & Co., Capt. Gray, Col. Lee, Jr. | MESSRS FOX AND COMPANY CAPTAIN GRAY COLONEL LEE JUNIOR
+MR. BELL of Mt. Etna, e.g. pp. 5-7, &c. | MISTER BELL OF MOUNT ETNA FOR EXAMPLE PAGES FIVE TO SEVEN ET CETERA
+Book IV, Part C, Louis XVI's, act i, XLII, mix | BOOK FOUR PART C LOUIS THE SIXTEENTH'S ACT ONE FORTY TWO MIX
+1,863 men | ONE THOUSAND EIGHT HUNDRED AND SIXTY THREE MEN
+the 1840s, the '60s, the 21st, the 2d | THE EIGHTEEN FORTIES THE SIXTIES THE TWENTY FIRST THE SECOND
+May 1, 1871; 1832-34 | MAY FIRST EIGHTEEN SEVENTY ONE EIGHTEEN THIRTY TWO TO THIRTY FOUR
+$5.50, $1, £2.5 million | FIVE DOLLARS AND FIFTY CENTS ONE DOLLAR TWO POINT FIVE MILLION POUNDS
+£3 10s. 6d. and L400 | THREE POUNDS TEN SHILLINGS SIXPENCE AND FOUR HUNDRED POUNDS
+5% of 3.14 | FIVE PER CENT OF THREE POINT ONE FOUR
+2 1/2 miles, 3/4, 1/3 | TWO AND A HALF MILES THREE QUARTERS ONE THIRD
+at 7:30, 7:05 and 8:00 | AT SEVEN THIRTY SEVEN O FIVE AND EIGHT O'CLOCK
+agent 007, 0.05 | AGENT O O SEVEN ZERO POINT O FIVE
+5 ft. 6 in. tall | FIVE FEET SIX INCHES TALL
+* * * |
+"""
+
+
+@pytest.mark.parametrize("line", READINGS.strip().split("\n"))
+def test_reads_aloud_as_librispeech_does(line: str) -> None:
+    written, _, spoken = line.rpartition("|")
+    assert normalize(written) == spoken.split()
+
+
+@given(st.text())
+def test_any_text_becomes_words(text: str) -> None:
+    assert all(WORD.fullmatch(word) for word in normalize(text))
+
+
+def test_reads_very_long_numbers_digit_by_digit() -> None:
+    assert normalize(10_000 * "1") == 10_000 * ["ONE"]
+
+
+@given(st.text("iIvVxX.,'19-$/: asd"))
+def test_normalising_twice_changes_nothing(text: str) -> None:
+    # Words that are numerals once in upper case ("vi", "ii") are the one exception.
+    words = [word for word in normalize(text) if not set(word) <= set("IVX")]
+    assert normalize(" ".join(words)) == words
+
+
+def lines(text: str) -> list[str]:
+    return text.split("\n")
+
+
+def test_sentences_cross_lines_but_not_paragraphs() -> None:
+    text = 'He met Mr. A. B. Fox\nat 5 p.m. Then 3 left. "What?" said\nhe. . . . "No!"\n\nThe end\n\nXIV.\n'
+    assert list(sentences(lines(text))) == [
+        "HE MET MISTER A B FOX AT FIVE P M",
+        "THEN THREE LEFT",
+        "WHAT SAID HE",
+        "NO",
+        "THE END",
+        "FOURTEEN",
+    ]
+
+
+def test_drops_and_counts_what_is_not_english_prose() -> None:
+    dropped: Counter[str] = Counter()
+    text = (
+        "Chapter I ....... 5\nChapter II ...... 9\n\nFox, 12, 37, 158\n\nA long and winding story about foxes, 12\n\n"
+        "Produced by Project Gutenberg\n\n"
+        "Je ne sais pas que vous dire.\n\n[Illustration: A fox]\n\nReal words [3] stay.[*]"
+    )
+    assert list(sentences(lines(text), dropped)) == ["REAL WORDS STAY"]
+    assert dropped == {"table": 3, "notice": 1, "foreign": 1}
+
+
+def test_cuts_overlong_sentences_where_their_punctuation_allows() -> None:
+    clause = "one two three four five six seven eight nine ten"
+    text = "; ".join([clause] * 10) + ", " + " ".join([clause] * 10)
+    pieces = [piece.split() for piece in sentences([text])]
+    assert [len(piece) for piece in pieces] == [MAX_WORDS, 20, MAX_WORDS, 20]
+    assert [word for piece in pieces for word in piece] == normalize(text)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    folder = tmp_path / "books"
+    folder.mkdir()
+    for number in range(6):
+        story = "\n".join(
+            f"This is sentence {n} of the long and winding story that bears the number {number}.\n" for n in range(99)
+        )
+        (folder / f"book {number}.txt").write_text(story)
+    (folder / "copy.txt").write_text("Preface\n\n" + (folder / "book 3.txt").read_text())
+    (folder / "latin.txt").write_bytes("A café was there.".encode("latin-1"))
+    with gzip.open(folder / "zipped.txt.gz", "wt") as file:
+        file.write(
+            "*** START OF THIS PROJECT GUTENBERG EBOOK ***\nZipped.\n*** END OF THIS PROJECT GUTENBERG EBOOK ***"
+        )
+    return folder
+
+
+def test_prepares_a_library(library: Path, tmp_path: Path) -> None:
+    out, heldout = tmp_path / "text.txt", tmp_path / "heldout.txt"
+    options = {"exclude": ["book 0.txt", "nowhere.txt"], "heldout": heldout, "heldout_books": 1}
+    report = prepare_text([library], out, jobs=1, **options)  # type: ignore[arg-type]
+    assert (report.excluded, report.not_found) == (["book 0.txt"], ["nowhere.txt"])
+    assert len(report.duplicates) == 1
+    assert report.duplicates[0] in ("copy.txt", "book 3.txt")
+    text = out.read_text()
+    assert "ZIPPED\n" in text
+    assert "GUTENBERG" not in text
+    assert "NUMBER ZERO" not in text
+    assert len(text.split()) == report.words
+    assert not set(text.split("\n")) & set(heldout.read_text().split("\n")) - {""}
+
+    prepare_text([library], tmp_path / "parallel.txt.xz", jobs=2, **options)  # type: ignore[arg-type]
+    assert open_text(tmp_path / "parallel.txt.xz").read() == text
+
+
+@pytest.mark.parametrize("packing", ["", ".gz", ".xz"])
+def test_archives_are_read_as_folders_are(library: Path, tmp_path: Path, packing: str) -> None:
+    archive = tmp_path / f"books.tar{packing}"
+    with tarfile.open(archive, f"w:{packing[1:]}") as tar:
+        tar.add(library / "zipped.txt.gz", "../../outside/zipped.txt.gz")  # no path leads out of the scratch folder
+        for path in sorted(library.glob("*.txt"), reverse=True):
+            tar.add(path, f"books/{path.name}")
+        tar.add(__file__, "books/notes.md")
+    out = tmp_path / "out"
+    assert prepare_text([archive], out / "archive.txt") == prepare_text([library], out / "folder.txt")
+    assert (out / "archive.txt").read_text() == (out / "folder.txt").read_text()
+    assert "A CAFE WAS THERE\n" in (out / "folder.txt").read_text()
+    assert sorted(path.name for path in out.iterdir()) == ["archive.txt", "folder.txt"]
+
+
+def test_few_books_wait_in_memory() -> None:
+    submitted = []
+
+    class Pool:
+        def submit(self, function: object, path: Path) -> Future[tuple[list[str], Counter[str]]]:
+            submitted.append(path)
+            future: Future[tuple[list[str], Counter[str]]] = Future()
+            future.set_result(([path.name], Counter()))
+            return future
+
+    books = [(f"{n}", Path(f"{n}")) for n in range(100)]
+    normalized = _normalize_books(books, Pool(), 3)  # type: ignore[arg-type]
+    for n in range(50):
+        assert next(normalized)[:2] == (f"{n}", [f"{n}"])
+        assert len(submitted) <= n + 3
+    assert len(list(normalized)) == 50
+
+
+def test_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        prepare_text([tmp_path / "nowhere"], tmp_path / "out.txt")
+    with pytest.raises(ValueError, match="no books"):
+        prepare_text([tmp_path], tmp_path / "out.txt")
+    for name in ("broken.txt.gz", "broken.tar.xz"):
+        (tmp_path / name).write_text("not packed")
+        with pytest.raises(ValueError, match=f"{name}: can't be read"):
+            prepare_text([tmp_path / name], tmp_path / "out.txt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.tar.xz", "broken.txt.gz"]
