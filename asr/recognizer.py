@@ -14,13 +14,13 @@ import numpy as np
 from asr.acoustic.model import FRAME_SECONDS, AcousticConfig, AcousticModel, output_length
 from asr.acoustic.stream import AcousticStream
 from asr.audio import reading
+from asr.audio.channels import Channel
 from asr.audio.features import HOP, SAMPLE_RATE
-from asr.audio.reading import Channel
 from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch
 from asr.decoder.confidence import confidences
 from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.decoder.rescore import rescore, state_after
-from asr.decoder.segments import Stretch, Window, blanks, is_silent, seam, stretches, windows
+from asr.decoder.segments import Chunk, Window, blanks, chunks, is_silent, seam, windows
 from asr.lexicon.letter_to_sound import LetterToSound
 from asr.lexicon.lexicon import compile_tree, read_lexicon
 from asr.lexicon.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
@@ -40,7 +40,7 @@ QUIET, USUAL = 0.005, 0.03
 
 @dataclass(frozen=True)
 class Context:
-    """What was said before a stretch, for the language models to go on from."""
+    """What was said before a segment, for the language models to go on from."""
 
     words: tuple[str, ...] = ()  # of the sentence that goes on
     lstm: LstmState | None = None  # None: nothing was said
@@ -60,7 +60,7 @@ class Recognizer:
         """Open a model folder; the default is the one that ships.
 
         device: where the acoustic model runs: "cpu", or what PyTorch calls another, such as "cuda".
-        streaming: hear with the one-way model, which makes more errors but needs no future: `stretches` takes what it
+        streaming: hear with the one-way model, which makes more errors but needs no future: `chunks` takes what it
         says of a block at once, where the other waits for a window of many seconds.
         Raises BundleError if the folder lacks a part or a part is damaged, ValueError if there is no such device.
         """
@@ -151,9 +151,9 @@ class Recognizer:
     ) -> Transcript:
         """Transcribe a sound file, a stream that holds one, or an array [N] or [N, channels] at `rate` Hz.
 
-        start, end: the part to hear, in seconds; all times remain those of the whole. nbest: how many readings of each
-        segment are kept, at most. progress: is told how many seconds are done.
-        Raises reading.AudioError if there is no usable sound.
+        start, end: the part to hear, in seconds; all times remain those of the whole. nbest: how many hypotheses of
+        each segment are kept, at most. progress: is told how many seconds are done.
+        Raises AudioError if there is no usable sound.
         """
         source = Path(source) if isinstance(source, str) else source
         segments = []
@@ -168,7 +168,7 @@ class Recognizer:
         """The segments of a recording, each as soon as it is decoded; memory doesn't grow with the recording.
 
         blocks: float32 [n] each, at 16 kHz, as from reading.blocks. start: the time in seconds at which they begin.
-        nbest: how many readings of each are kept, at most.
+        nbest: how many hypotheses of each are kept, at most.
         """
         samples = 0
 
@@ -183,24 +183,24 @@ class Recognizer:
 
         first, context = 0, NOTHING_SAID
         left = np.zeros((0, len(self.units.symbols)), np.float32)  # the frames after a seam
-        for stretch in self.stretches(counted()):
-            log_probs = np.concatenate([left, stretch.log_probs])
-            readings = self.decode(log_probs, context, stretch.pause)
-            if not stretch.pause:
-                # What comes before the seam is searched again, so that readings and scores are of no other frames.
-                end = seam(readings[0].times, len(log_probs))
+        for chunk in self.chunks(counted()):
+            log_probs = np.concatenate([left, chunk.log_probs])
+            hypotheses = self.decode(log_probs, context, chunk.pause)
+            if not chunk.pause:
+                # What comes before the seam is searched again, so that hypotheses and scores are of no other frames.
+                end = seam(hypotheses[0].times, len(log_probs))
                 log_probs, left = log_probs[:end], log_probs[end:]
-                readings = self.decode(log_probs, context, sentence_end=False)
+                hypotheses = self.decode(log_probs, context, sentence_end=False)
             else:
                 left = left[:0]
-            context = self._after(readings[0].words, context, stretch.pause)
+            context = self._after(hypotheses[0].words, context, chunk.pause)
             end = first + len(log_probs)
-            best, sure = readings[0], confidences(readings, self.weights)
+            best, sure = hypotheses[0], confidences(hypotheses, self.weights)
             words = [
                 Word(word, seconds(first + spoken), seconds(first + silent), round(confidence, 3))
                 for word, (spoken, silent), confidence in zip(best.words, best.times, sure, strict=True)
             ]
-            yield Segment(seconds(first), seconds(end), words, readings[:nbest])
+            yield Segment(seconds(first), seconds(end), words, hypotheses[:nbest])
             first = end
 
     def _after(self, words: tuple[str, ...], context: Context, sentence_end: bool) -> Context:
@@ -211,11 +211,11 @@ class Recognizer:
         said = () if sentence_end else (*context.words, *words)[-self.search.ngram.order :]  # it looks back no further
         return Context(said, lstm)
 
-    def stretches(self, blocks: Iterable[np.ndarray]) -> Iterator[Stretch]:
+    def chunks(self, blocks: Iterable[np.ndarray]) -> Iterator[Chunk]:
         """The emissions of a recording, between pauses. blocks: as for `segments`."""
         if isinstance(self.acoustic, AcousticModel) and not self.acoustic.config.bidirectional:
-            return stretches(AcousticStream(self.acoustic).run(blocks))
-        return stretches(self._read(window)[window.frames] for window in windows(blocks))
+            return chunks(AcousticStream(self.acoustic).run(blocks))
+        return chunks(self._read(window)[window.frames] for window in windows(blocks))
 
     def _read(self, window: Window) -> np.ndarray:
         """The emissions of all of a window."""

@@ -1,5 +1,10 @@
 """Real recordings, and a bundle small enough to be made for every run of the tests."""
 
+import os
+
+# Two OpenMP threads on cores that have other work, too, take ten times as long as one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from dataclasses import asdict
 from pathlib import Path
 

@@ -3,7 +3,6 @@
 import io
 import tempfile
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from shutil import copyfileobj
 from typing import TYPE_CHECKING, BinaryIO
@@ -12,6 +11,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from asr.audio.channels import Channel, one_channel
+from asr.audio.errors import AudioError
 from asr.audio.features import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -31,18 +32,6 @@ FFMPEG = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf,avi
 MICROSECONDS = 1_000_000  # FFmpeg's unit of time
 
 Blocks = Iterator[tuple[np.ndarray, int]]  # float32 [n, channels] and their rate, which stays the same
-
-
-class AudioError(ValueError):
-    """An input that holds no usable sound; the message is one line, naming the problem and the mend."""
-
-
-class Channel(StrEnum):
-    """Which channel to hear: mix is the mean of all."""
-
-    left = "left"
-    right = "right"
-    mix = "mix"
 
 
 def blocks(
@@ -255,7 +244,7 @@ def _resampled(source: Blocks, channel: Channel, start: float) -> Iterator[np.nd
     """
     resampler, heard = None, 0
     for block, rate in source:
-        mono = _one_channel(block, channel)
+        mono = one_channel(block, channel)
         with np.errstate(invalid="ignore"):
             good = np.abs(mono) <= LOUDEST
         if not good.all():
@@ -277,13 +266,3 @@ def _resampled(source: Blocks, channel: Channel, start: float) -> Iterator[np.nd
         )
     if resampler is not None:
         yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-
-
-def _one_channel(block: np.ndarray, channel: Channel) -> np.ndarray:
-    channels = block.shape[1]
-    if channel is Channel.mix:
-        mono: np.ndarray = block.mean(axis=1)
-        return mono
-    if channel is Channel.right and channels < 2:
-        raise AudioError("has one channel, so no right one: ask for left or mix")
-    return block[:, 1 if channel is Channel.right else 0]

@@ -36,9 +36,9 @@ def evaluate(
     """Measure word and character error rates on recordings with known text.
 
     Three decodings of the same emissions: greedy (the acoustic model alone), ngram (beam search with the n-gram) and
-    lstm (its readings rescored). Both sides are normalised alike: upper case, letters and apostrophes.
+    lstm (its n-best list rescored). Both sides are normalised alike: upper case, letters and apostrophes.
 
-    Intervals are of 95 %, by 10,000 bootstrap resamples of the utterances. The oracle takes the best reading of each
+    Intervals are of 95 %, by 10,000 bootstrap resamples of the utterances. The oracle takes the best hypothesis of each
     n-best list. Of two systems' difference is told in how many resamples it is an improvement, and the p value of a
     matched-pairs test. Confidences are good if their calibration error is near 0 and their AUC near 1. All but the
     rates by decoding is of lstm.

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from asr.audio.channels import Channel
 from asr.cli.options import ModelOption
 from lm.cli.errors import one_line_errors
 
@@ -24,14 +25,6 @@ class Format(StrEnum):
     tsv = "tsv"
     ctm = "ctm"
     all = "all"
-
-
-class ChannelName(StrEnum):
-    """An asr.audio.reading.Channel, without the libraries that read sound."""
-
-    left = "left"
-    right = "right"
-    mix = "mix"
 
 
 def transcribe(
@@ -55,15 +48,13 @@ def transcribe(
         bool, typer.Option("--confidence", help="How sure each word is, 0 to 1. json and ctm have it anyway.")
     ] = False,
     nbest: Annotated[
-        int | None, typer.Option(help="Readings of each segment in json.", min=1, show_default="10")
+        int | None, typer.Option(help="Hypotheses of each segment in json.", min=1, show_default="10")
     ] = None,
     start: Annotated[str, typer.Option(help="Begin there.", metavar="TIME")] = "0",
     end: Annotated[
         str | None, typer.Option(help="Stop there. Times are seconds or h:mm:ss.", metavar="TIME", show_default=False)
     ] = None,
-    channel: Annotated[ChannelName, typer.Option(help="Which channel to hear; mix is the mean of all.")] = (
-        ChannelName.mix
-    ),
+    channel: Annotated[Channel, typer.Option(help="Which channel to hear; mix is the mean of all.")] = Channel.mix,
     hot_word: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,8 +70,8 @@ def transcribe(
         float | None,
         typer.Option(help="Write `<unk>` where no known word fits, at so many nats a frame; try 2.2.", metavar="NATS"),
     ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Print a table of readings and scores instead.")] = False,
-    top: Annotated[int, typer.Option(help="How many readings --explain shows.", min=1)] = 10,
+    explain: Annotated[bool, typer.Option("--explain", help="Print a table of hypotheses and scores instead.")] = False,
+    top: Annotated[int, typer.Option(help="How many hypotheses --explain shows.", min=1)] = 10,
     model: ModelOption = None,
     device: Annotated[str, typer.Option(help="Where the acoustic model runs: cpu, or what PyTorch knows.")] = "cpu",
     threads: Annotated[
@@ -94,11 +85,11 @@ def transcribe(
     silent one has an empty line. Of folders all sound files are read, by their suffix, also in folders within. Times
     are those of the whole recording.
 
-    **txt** is text, **json** an array of objects with segments, words, times, confidences and scored readings, **srt**
-    and **vtt** are subtitles, **tsv** has their times in milliseconds, **ctm** a word a line: file, channel, start,
-    duration, word, confidence. **all** writes all six. What holds but one recording (srt, vtt, tsv) is printed for one
-    only; for several, give --output-dir. There talk.mp3 becomes talk.txt, in folders as those named; what is there
-    already is left alone and not transcribed again, so that the same command goes on after an interruption.
+    **txt** is text, **json** an array of objects with segments, words, times, confidences and scored hypotheses,
+    **srt** and **vtt** are subtitles, **tsv** has their times in milliseconds, **ctm** a word a line: file, channel,
+    start, duration, word, confidence. **all** writes all six. What holds but one recording (srt, vtt, tsv) is printed
+    for one only; for several, give --output-dir. There talk.mp3 becomes talk.txt, in folders as those named; what is
+    there already is left alone and not transcribed again, so that the same command goes on after an interruption.
 
     A recording that can't be read costs one line on standard error, and the exit code is 1 then; the others are
     transcribed all the same. Ctrl-C keeps what is finished.
@@ -126,7 +117,6 @@ def transcribe(
         refuse_what_means_nothing(format, output_dir, overwrite, word_times, confidence, nbest, explain)
         seconds = read_time("--start", start), read_time("--end", end) if end else None
         boosts = dict(map(read_hot_word, hot_word or [])) | (read_hot_words(hot_words) if hot_words else {})
-        from asr.audio.reading import Channel
         from asr.recognizer import Recognizer
         from asr.transcription.inputs import expand
         from asr.transcription.outputs import Folder, Printed
@@ -156,7 +146,7 @@ def transcribe(
             recognizer()
         options = Options(
             formats,
-            Channel(channel.value),
+            channel,
             *seconds,
             word_times=word_times,
             confidence=confidence,
@@ -194,7 +184,7 @@ def refuse_what_means_nothing(
     if overwrite and not output_dir:
         raise ValueError("--overwrite needs --output-dir: what is printed overwrites nothing")
     if nbest and format not in (Format.json, Format.all):
-        raise ValueError(f"--nbest: {format.value} has no place for other readings; give --format json")
+        raise ValueError(f"--nbest: {format.value} has no place for other hypotheses; give --format json")
     if confidence and format in (Format.srt, Format.vtt):
         raise ValueError(f"--confidence: {format.value} has no place for it; give --format txt, tsv, json or ctm")
 

@@ -16,7 +16,7 @@ from lm.model import LanguageModel
 from lm.ngram.trie import NgramTables
 from lm.text.vocabulary import END, START, UNKNOWN, Vocabulary
 
-# Steps of the exact search for the n best readings: 15 a reading are usual. After so many it goes on by a short cut.
+# Steps of the exact search for the n best hypotheses: 15 each are usual. After so many it goes on by a short cut.
 MOST_STEPS, MOST_STEPS_EACH = 2000, 200
 
 # A word outside the lexicon is spelled by so many of one further unit, which stands for any sound: as probable as all
@@ -31,8 +31,8 @@ class BeamConfig:
     size: int = 300  # hypotheses kept a frame
     score: float = 18.0  # nats below the best at which a hypothesis is given up
     nbest: int = 100
-    # Readings that the n-gram can't tell apart any more share a place in the beam: are their probabilities added there,
-    # or does the best stand for all? A hypothesis's score means the same either way, but only sums give posteriors.
+    # Hypotheses that the n-gram can't tell apart any more share a place in the beam: are their probabilities added
+    # there, or does the best stand for all? A score means the same either way, but only sums give posteriors.
     add: bool = True
     skip_blank: float = 0.999  # frames whose blank is at least so probable count as silence; above 1: none
     unknown: float = math.inf  # nats that a word outside the lexicon costs a frame; inf: there is none
@@ -55,12 +55,12 @@ class BeamSearch:
         fused: LanguageModel[Any] | None = None,
         fused_memory: int = 8,
     ) -> None:
-        """boosts: what hot words add to a reading's score (nats). Those outside the vocabulary are the tree's words
+        """boosts: what hot words add to a hypothesis' score (nats). Those outside the vocabulary are the tree's words
         with ids from len(vocabulary) on, in this order; the language models take them for `<unk>`.
 
         fused: a neural language model to apply at every word's end, by weights.lstm (one-pass fusion), instead of
-        rescoring afterwards. Readings that agree in the last `fused_memory` words share a place in the beam then; words
-        that the n-gram lacks count as the same.
+        rescoring afterwards. Hypotheses that agree in the last `fused_memory` words share a place in the beam then;
+        words that the n-gram lacks count as the same.
         """
         self.config, self.weights = config, weights
         self.tree, self.ngram, self.vocabulary, self.fused = tree, ngram, vocabulary, fused

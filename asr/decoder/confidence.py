@@ -11,7 +11,7 @@ from asr.decoder.hypothesis import Hypothesis, Weights
 def confidences(nbest: Sequence[Hypothesis], weights: Weights) -> list[float]:
     """How sure each word of the best hypothesis is: the mean of what both passes say.
 
-    The first pass says how probable the word is among all readings of its lattice (if it kept count, see BeamConfig),
+    The first pass says how probable the word is among all hypotheses of its lattice (if it kept count, see BeamConfig),
     the second the share of the list's probability that has the word in its place.
     """
     best = nbest[0]

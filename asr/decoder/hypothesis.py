@@ -1,4 +1,4 @@
-"""What a search finds: readings of an utterance, their scores taken apart, and what each score counts for."""
+"""What a search finds: hypotheses of what was said, their scores taken apart, and what each score counts for."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One reading of an utterance. All scores are natural logs."""
+    """What an utterance may have said. All scores are natural logs."""
 
     words: tuple[str, ...]
     acoustic: float  # of all CTC paths that spell the words

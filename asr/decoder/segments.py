@@ -1,7 +1,7 @@
-"""Divides recordings without end: sound into windows for the acoustic model, emissions into stretches for the search.
+"""Divides recordings without end: sound into windows for the acoustic model, emissions into chunks for the search.
 
 The acoustic model reads in both directions, so windows overlap, and each gives the emissions of its middle. Those are
-one stream, in which the search's stretches end at pauses: where the model itself hears blanks only. What it makes of
+one stream, in which the search's chunks end at pauses: where the model itself hears blanks only. What it makes of
 noise and music is taken out there: a little of this and that, where speech is much of one unit after the other.
 """
 
@@ -24,10 +24,10 @@ MOMENT = SAMPLE_RATE // 10  # samples whose loudness is taken: five periods of 5
 MOMENTS = 10  # that tell whether it changes
 STEADY = 10**0.2  # times the power; speech 5 dB below white noise still makes 3
 
-LONGEST = round(30 / FRAME_SECONDS)  # frames of a stretch
+LONGEST = round(30 / FRAME_SECONDS)  # frames of a chunk
 SHORTEST = LONGEST // 2  # its end is looked for between the two, if it has no pause
-# A stretch ends in the first pause so long, in frames, that comes after so many. dev-mini as one recording has 6.9 %
-# errors so, and 7.8 % in stretches as long as possible: the language models take their ends for those of sentences.
+# A chunk ends in the first pause so long, in frames, that comes after so many. dev-mini as one recording has 6.9 %
+# errors so, and 7.8 % in chunks as long as possible: the language models take their ends for those of sentences.
 PAUSE, LEAST = 12, round(5 / FRAME_SECONDS)
 SEAM, NEAR = round(5 / FRAME_SECONDS), round(1 / FRAME_SECONDS)  # frames before the end; a seam is laid between them
 GAP = round(0.5 / FRAME_SECONDS)  # frames without a sound that a run of speech may hold
@@ -94,17 +94,17 @@ def is_silent(waveform: np.ndarray) -> bool:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Chunk:
     """Emissions [T, units] that are searched at once."""
 
     log_probs: np.ndarray
     pause: bool  # does it end in a pause, or with the recording?
 
 
-def stretches(emissions: Iterable[np.ndarray]) -> Iterator[Stretch]:
+def chunks(emissions: Iterable[np.ndarray]) -> Iterator[Chunk]:
     """Divide emissions without end, given in chunks [t, units], whatever their sizes.
 
-    A stretch ends in the first pause after LEAST frames; if LONGEST come without one, at the longest run of blanks in
+    A chunk ends in the first pause after LEAST frames; if LONGEST come without one, at the longest run of blanks in
     the second half of them.
     """
     pending: np.ndarray | None = None
@@ -118,11 +118,11 @@ def stretches(emissions: Iterable[np.ndarray]) -> Iterator[Stretch]:
                 runs = blank_runs(pending[SHORTEST:LONGEST])
                 first, end = runs[np.diff(runs)[:, 0].argmax()].tolist() if len(runs) else (LONGEST - SHORTEST,) * 2
                 cut, pause = SHORTEST + (first + end) // 2, end - first >= PAUSE
-            yield Stretch(speech_only(pending[:cut], begun, not pause), pause)
+            yield Chunk(speech_only(pending[:cut], begun, not pause), pause)
             pending, begun, alone = pending[cut:], not pause, False
     if pending is not None and len(pending):
         brief = alone and len(pending) <= BRIEF
-        yield Stretch(pending if brief else speech_only(pending, begun, False), True)
+        yield Chunk(pending if brief else speech_only(pending, begun, False), True)
 
 
 def first_pause(log_probs: np.ndarray) -> int:
@@ -170,7 +170,7 @@ def blanks(frames: int, units: int) -> np.ndarray:
 
 
 def seam(times: Sequence[tuple[int, int]], frames: int) -> int:
-    """Where to divide a stretch of so many frames that ends in no pause: between words, of these first and end frames.
+    """Where to divide a chunk of so many frames that ends in no pause: between words, of these first and end frames.
 
     In the longest gap of its last SEAM frames, but before NEAR: a word that is cut off there may have been taken for
     another, and has yet to be read with what follows.

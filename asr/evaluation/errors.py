@@ -62,21 +62,21 @@ def error_rates(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRa
 
 
 def oracle_errors(reference: Sequence[str], nbests: Sequence[Sequence[Sequence[str]]]) -> int:
-    """The fewest word errors that readings of an utterance's n-best lists, one list a segment, can have together.
+    """The fewest word errors that hypotheses of an utterance's n-best lists, one list a segment, can have together.
 
-    Exact: the edit distance to each beginning of the reference goes on from segment to segment, and of the readings of
-    a segment the best one counts for each beginning, so that no place has to be chosen where the reference is cut.
+    Exact: the edit distance to each beginning of the reference goes on from segment to segment, and of a segment's
+    hypotheses the best one counts for each beginning, so that no place has to be chosen where the reference is cut.
     """
     numbers = {word: number for number, word in enumerate(dict.fromkeys(reference))}
     wanted = np.array([numbers[word] for word in reference], dtype=int)
     steps = np.arange(len(wanted) + 1)
     distances = steps  # [1 + words of the reference]: from the segments so far to each beginning
     for nbest in nbests:
-        readings = [[numbers.get(word, -1) for word in words] for words in nbest]
-        rows = np.tile(distances, (len(readings), 1))
-        for place in range(max(map(len, readings))):
-            going_on = [row for row, reading in enumerate(readings) if place < len(reading)]
-            words = np.array([readings[row][place] for row in going_on])
+        hypotheses = [[numbers.get(word, -1) for word in words] for words in nbest]
+        rows = np.tile(distances, (len(hypotheses), 1))
+        for place in range(max(map(len, hypotheses))):
+            going_on = [row for row, hypothesis in enumerate(hypotheses) if place < len(hypothesis)]
+            words = np.array([hypotheses[row][place] for row in going_on])
             before = rows[going_on]
             after = before + 1  # the word is inserted
             after[:, 1:] = np.minimum(after[:, 1:], before[:, :-1] + (words[:, None] != wanted))
@@ -103,7 +103,7 @@ def confusions(words: jiwer.WordOutput, top: int) -> Confusions:
     substitutions: Counter[tuple[str, str]] = Counter()
     insertions: Counter[str] = Counter()
     deletions: Counter[str] = Counter()
-    for kind, said, found in _stretches(words):
+    for kind, said, found in _runs(words):
         if kind == "substitute":
             substitutions.update(zip(said, found, strict=True))
         elif kind == "insert":
@@ -117,8 +117,8 @@ def confusions(words: jiwer.WordOutput, top: int) -> Confusions:
     )
 
 
-def _stretches(words: jiwer.WordOutput) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Stretches of one kind (equal, substitute, insert, delete): the words said, the words recognised."""
+def _runs(words: jiwer.WordOutput) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Runs of one kind (equal, substitute, insert, delete): the words said, the words recognised."""
     for reference, hypothesis, chunks in zip(words.references, words.hypotheses, words.alignments, strict=True):
         for chunk in chunks:
             yield (
@@ -234,8 +234,8 @@ def confidence_quality(
     for recognised, its_confidences in zip(words, confidences, strict=True):
         hypotheses.append(" ".join(part for word in recognised for part in spelled(word)))
         values += [value for word, value in zip(recognised, its_confidences, strict=True) for _ in spelled(word)]
-    stretches = _stretches(jiwer.process_words(_normalized(references), hypotheses))
-    right = np.array([kind == "equal" for kind, _, found in stretches for _ in found], dtype=bool)
+    runs = _runs(jiwer.process_words(_normalized(references), hypotheses))
+    right = np.array([kind == "equal" for kind, _, found in runs for _ in found], dtype=bool)
     confidence = np.array(values)
     bins = (confidence * BINS).astype(int).clip(max=BINS - 1)
     gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)

@@ -11,6 +11,7 @@ import numpy as np
 from lhotse.cut import Cut
 
 from asr.audio import reading
+from asr.audio.errors import AudioError
 from asr.audio.features import SAMPLE_RATE
 from asr.decoder.confidence import confidences
 from asr.decoder.rescore import rescore
@@ -46,7 +47,7 @@ class Decoded:
     ngram: str
     lstm: str
     confidences: list[float]  # of the words of `lstm`
-    oracle_errors: int  # word errors of the best readings in the n-best lists
+    oracle_errors: int  # word errors of the best hypotheses in the n-best lists
 
 
 @dataclass(frozen=True)
@@ -153,11 +154,11 @@ def evaluate(recognizer: Recognizer, cuts: Iterable[Cut]) -> Evaluation:
     for cut in cuts:
         try:
             waveform = reading.load_cut(cut)
-        except reading.AudioError as error:
+        except AudioError as error:
             unreadable.append(str(error))
             continue
         times = [time.perf_counter()]
-        emissions = [stretch.log_probs for stretch in recognizer.stretches([waveform])]
+        emissions = [chunk.log_probs for chunk in recognizer.chunks([waveform])]
         times.append(time.perf_counter())
         first_pass = [recognizer.search.decode(log_probs) for log_probs in emissions]
         times.append(time.perf_counter())
@@ -165,7 +166,7 @@ def evaluate(recognizer: Recognizer, cuts: Iterable[Cut]) -> Evaluation:
         times.append(time.perf_counter())
         spent += np.diff(times)
         reference = cut.supervisions[0].text
-        readings = [
+        words = [
             [[part for word in hypothesis.words for part in spelled(word)] for hypothesis in nbest]
             for nbest in rescored
         ]
@@ -177,7 +178,7 @@ def evaluate(recognizer: Recognizer, cuts: Iterable[Cut]) -> Evaluation:
             ngram=" ".join(nbest[0].text for nbest in first_pass),
             lstm=" ".join(nbest[0].text for nbest in rescored),
             confidences=[round(value, 3) for nbest in rescored for value in confidences(nbest, recognizer.weights)],
-            oracle_errors=oracle_errors(normalize(reference), readings),
+            oracle_errors=oracle_errors(normalize(reference), words),
         )
         utterances.append(decoded)
     if not utterances:

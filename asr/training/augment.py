@@ -121,13 +121,13 @@ class BandLimits(nn.Module):
 
 
 class Masks(nn.Module):
-    """SpecAugment's masks (Park et al. 2019): bands of bins and stretches of frames set to the mean, zero."""
+    """SpecAugment's masks (Park et al. 2019): runs of bins and of frames set to the mean, zero."""
 
-    def __init__(self, bands: int, band_bins: int, stretches: int, stretch_frames: int) -> None:
+    def __init__(self, frequency_masks: int, bins: int, time_masks: int, frames: int) -> None:
         super().__init__()
-        masks: list[nn.Module] = [FrequencyMasking(band_bins, iid_masks=True) for _ in range(bands)]
+        masks: list[nn.Module] = [FrequencyMasking(bins, iid_masks=True) for _ in range(frequency_masks)]
         # At most 15 % of an utterance under one mask, so that short ones keep their words.
-        masks += [TimeMasking(stretch_frames, iid_masks=True, p=0.15) for _ in range(stretches)]
+        masks += [TimeMasking(frames, iid_masks=True, p=0.15) for _ in range(time_masks)]
         self.masks = nn.Sequential(*masks)
 
     def forward(self, features: Tensor) -> Tensor:

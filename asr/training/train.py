@@ -48,10 +48,10 @@ class AcousticTrainConfig(Budget):
     loudest_noise: float = 0.0
     band_limited_share: float = 0.0  # of utterances lose their highest frequencies
     lowest_band_limit: float = 3400.0  # Hz, telephones'
-    mask_bands: int = 2  # SpecAugment, of so many bins at most
-    mask_band_bins: int = 15
-    mask_stretches: int = 2  # of so many frames at most
-    mask_stretch_frames: int = 30
+    frequency_masks: int = 2  # SpecAugment, of so many bins at most
+    frequency_mask_bins: int = 15
+    time_masks: int = 2  # of so many frames at most
+    time_mask_frames: int = 30
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -77,7 +77,9 @@ class AcousticTraining(Training):
         self.crops = Crops(config.crop_frames)
         self.noise = Noise(config.noise_share, config.quietest_noise, config.loudest_noise)
         self.band_limits = BandLimits(config.band_limited_share, config.lowest_band_limit)
-        self.masks = Masks(config.mask_bands, config.mask_band_bins, config.mask_stretches, config.mask_stretch_frames)
+        self.masks = Masks(
+            config.frequency_masks, config.frequency_mask_bins, config.time_masks, config.time_mask_frames
+        )
         self._dev = torch.zeros(3)  # loss, errors, units
 
     def loss(self, batch: Batch) -> Tensor:

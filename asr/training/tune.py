@@ -45,7 +45,7 @@ MARGIN = 0.1  # points of WER that a narrower beam may cost
 
 @dataclass(frozen=True)
 class Utterance:
-    """A recording with known text; `known` keeps the LSTM's scores of readings that were found before."""
+    """A recording with known text; `known` keeps the LSTM's scores of hypotheses that were found before."""
 
     log_probs: np.ndarray  # float32 [T, units]
     reference: list[str]  # normalised words
@@ -145,7 +145,7 @@ class NbestLists:
         return self._lstm[linear]
 
     def wer(self, weights: Weights) -> float:
-        """Word error rate in per cent of the readings that these weights prefer."""
+        """Word error rate in per cent of the hypotheses that these weights prefer."""
         totals = np.array([1.0, weights.ngram, weights.word], dtype=np.float32) @ self._scores
         totals += np.float32(weights.lstm) * self._lstm_scores(weights.linear)
         best = totals.reshape(self._there.shape).argmax(1)
@@ -223,10 +223,10 @@ def nbest_lists(
         return NbestLists(found, references)
     scores = []
     for nbest, item in zip(progress_bar(found, "LSTM", len(found)), utterances, strict=True):
-        new = [reading.words for reading in nbest if reading.words not in item.known]
+        new = [found.words for found in nbest if found.words not in item.known]
         if new:
             item.known.update(zip(new, word_scores(new, lstm), strict=True))
-        scores += [item.known[reading.words] for reading in nbest]
+        scores += [item.known[found.words] for found in nbest]
     return NbestLists(found, references, scores)
 
 

@@ -19,7 +19,7 @@ SCORES = ("acoustic", "ngram", "lstm", "total")
 def as_json(file: str, transcript: Transcript, weights: Weights) -> dict[str, Any]:
     """The object of one recording: seconds, natural logarithms. weights: of the second pass, for the totals.
 
-    `nbest` ranks the readings of a recording of one segment. Of several segments each has its own `nbest`, and the
+    `nbest` ranks the hypotheses of a recording of one segment. Of several segments each has its own `nbest`, and the
     recording's holds but their best, joined, its scores their sums.
     """
     segments: list[dict[str, Any]] = [
@@ -61,22 +61,22 @@ def table(
     top: int,
     terminal: bool = False,
 ) -> str:
-    """For each segment the `top` readings with their scores taken apart; for a terminal, with its width and bold.
+    """For each segment the `top` hypotheses with their scores taken apart; for a terminal, with its width and bold.
 
     And, however low they rank, the one that the acoustic score alone prefers and the one of the first pass.
     """
-    # A file has no width that readings would have to be broken to.
+    # A file has no width that hypotheses would have to be broken to.
     out = io.StringIO()
     console = Console(file=out, highlight=False, force_terminal=terminal, width=None if terminal else 10_000)
     console.print(Text(f"{file}: {transcript.text}", style="bold"), soft_wrap=True)
     for segment in transcript.segments:
-        console.print(_readings(segment, first_pass, weights, top))
+        console.print(_hypotheses(segment, first_pass, weights, top))
     return out.getvalue()
 
 
-def _readings(segment: Segment, first_pass: Weights, weights: Weights, top: int) -> Table:
+def _hypotheses(segment: Segment, first_pass: Weights, weights: Weights, top: int) -> Table:
     table = Table(
-        title=f"{segment.start:.2f} to {segment.end:.2f} s: {len(segment.nbest)} readings",
+        title=f"{segment.start:.2f} to {segment.end:.2f} s: {len(segment.nbest)} hypotheses",
         title_justify="left",
         caption="total = acoustic + the others by their weights; acoustic, n-gram and LSTM are natural logarithms",
         caption_justify="left",
@@ -84,7 +84,7 @@ def _readings(segment: Segment, first_pass: Weights, weights: Weights, top: int)
         padding=(0, 1, 0, 0),
     )
     table.add_column("rank", justify="right")
-    table.add_column("reading")
+    table.add_column("hypothesis")
     for heading in (
         "acoustic",
         f"n-gram\n× {weights.ngram:g}",
@@ -113,7 +113,7 @@ def _readings(segment: Segment, first_pass: Weights, weights: Weights, top: int)
 
 
 def _differences(best: Sequence[str], words: Sequence[str]) -> Text:
-    """A reading, its words bold where it differs from the best."""
+    """A hypothesis, its words bold where it differs from the best."""
     text = Text()
     for block in Levenshtein.opcodes(best, words):
         style = "" if block.tag == "equal" else "bold"

@@ -9,7 +9,7 @@ from asr.transcript.word import Word
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of the recording that was decoded as one, perhaps without words; seconds from the recording's start."""
+    """A part of the recording that was decoded as one, perhaps without words; seconds from the recording's start."""
 
     start: float
     end: float

@@ -7,7 +7,9 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.audio.reading import AudioError, Channel, duration
+from asr.audio.channels import Channel
+from asr.audio.errors import AudioError
+from asr.audio.reading import duration
 from asr.recognizer import Recognizer
 from asr.transcript import Transcript, formats, scored
 from asr.transcription import workers
@@ -31,8 +33,8 @@ class Options:
     end: float | None = None
     word_times: bool = False
     confidence: bool = False
-    nbest: int = 10  # readings of a segment in JSON
-    top: int = 10  # readings of a segment in the table
+    nbest: int = 10  # hypotheses of a segment in JSON
+    top: int = 10  # hypotheses of a segment in the table
     terminal: bool = False  # is the table for one?
 
 

@@ -197,7 +197,7 @@ def train_step(network: Recurrent, optimizer: torch.optim.Optimizer, loss: Tenso
 
 
 def windows(text: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """`count` random stretches of a text: [LENGTH + 1, count]."""
+    """`count` random pieces of a text: [LENGTH + 1, count]."""
     starts = torch.randint(len(text) - LENGTH, (count,), generator=generator)
     return text[starts + torch.arange(LENGTH + 1)[:, None]]
 

@@ -16,7 +16,7 @@ from rapidfuzz.distance import Levenshtein
 
 from asr.acoustic.model import FRAME_SECONDS
 from asr.audio import reading
-from asr.audio.reading import Channel
+from asr.audio.channels import Channel
 from asr.decoder import segments
 from asr.decoder.rescore import rescore, state_after
 from asr.recognizer import NOTHING_SAID, Context, Recognizer
@@ -166,7 +166,7 @@ def test_no_word_is_lost_or_doubled_at_a_seam(
 ) -> None:
     """Seams between words of every kind."""
     speech = np.concatenate([reading.load(path) for path in recordings])
-    monkeypatch.setattr(segments, "PAUSE", 1000)  # every end of a stretch is taken for the middle of speech
+    monkeypatch.setattr(segments, "PAUSE", 1000)  # every end of a chunk is taken for the middle of speech
     whole = recognizer.transcribe(speech).words
     monkeypatch.setattr(segments, "SEAM", 40)
     seams = set()
@@ -212,7 +212,7 @@ def test_the_language_models_go_on_where_a_sentence_does(
     monkeypatch.setattr(segments, "PAUSE", pause)
     monkeypatch.setattr(segments, "SEAM", segments.LONGEST)
     recognizer, found = segments_of(tiny_bundle, talk, carry_context)
-    emissions = np.concatenate([stretch.log_probs for stretch in recognizer.stretches([talk])])
+    emissions = np.concatenate([chunk.log_probs for chunk in recognizer.chunks([talk])])
     context, first = NOTHING_SAID, 0
     for segment in found:
         goes_on = bool(pause) and segment is not found[-1]

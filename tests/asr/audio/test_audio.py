@@ -12,7 +12,9 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.audio.reading import AudioError, Channel, blocks, duration, load
+from asr.audio.channels import Channel
+from asr.audio.errors import AudioError
+from asr.audio.reading import blocks, duration, load
 
 
 def tone(rate: int = 16_000, seconds: float = 0.5, hertz: float = 440.0) -> np.ndarray:

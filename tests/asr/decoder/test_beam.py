@@ -150,25 +150,25 @@ def paths(frames: int) -> dict[tuple[int, ...], np.ndarray]:
     return {units: np.array(found, dtype=int).reshape(len(found), frames) for units, found in by_units.items()}
 
 
-def readings(problem: Problem, units: tuple[int, ...]) -> Iterator[tuple[tuple[str, int], ...]]:
+def spoken(problem: Problem, units: tuple[int, ...]) -> Iterator[tuple[tuple[str, int], ...]]:
     """All ways to read units as words, each with the number of its units."""
     if not units:
         yield ()
     for word, pronunciations in problem.lexicon.items():
         for pronunciation in pronunciations:
             if units[: len(pronunciation)] == tuple(pronunciation):
-                for rest in readings(problem, units[len(pronunciation) :]):
+                for rest in spoken(problem, units[len(pronunciation) :]):
                     yield ((word, len(pronunciation)), *rest)
 
 
 def brute_force(problem: Problem, log_probs: np.ndarray) -> list[Hypothesis]:
-    """All readings, best first."""
+    """All hypotheses, best first."""
     frames = range(len(log_probs))
     acoustic: dict[tuple[str, ...], float] = defaultdict(lambda: -np.inf)
     for units, all_paths in paths(len(log_probs)).items():
         score = float(np.logaddexp.reduce(log_probs[frames, all_paths].sum(1, dtype=float)))
-        for reading in readings(problem, units):
-            words = tuple(word for word, _ in reading)
+        for words_said in spoken(problem, units):
+            words = tuple(word for word, _ in words_said)
             acoustic[words] = float(np.logaddexp(acoustic[words], score))
     found = [problem.scored(words, score) for words, score in acoustic.items()]
     return sorted(found, key=lambda hypothesis: -hypothesis.total(problem.weights))
@@ -183,11 +183,11 @@ def word_ends(problem: Problem, log_probs: np.ndarray) -> dict[tuple[str, int], 
             [frame for frame, unit in enumerate(path) if unit and (frame == 0 or path[frame - 1] != unit)] + [frames]
             for path in all_paths.tolist()
         ]
-        for reading in readings(problem, units):
-            words = tuple(word for word, _ in reading)
+        for words_said in spoken(problem, units):
+            words = tuple(word for word, _ in words_said)
             factor = float(np.exp(problem.scored(words, 0.0).total(problem.weights)))
             total += factor * float(probs.sum())
-            lasts = np.cumsum([length for _, length in reading], dtype=int).tolist()
+            lasts = np.cumsum([length for _, length in words_said], dtype=int).tolist()
             for word, last in zip(words, lasts, strict=True):
                 for begin, prob in zip(begins, probs.tolist(), strict=True):
                     ends[word, begin[last]] += prob * factor
@@ -200,7 +200,7 @@ def random_log_probs(seed: int, frames: int, sharpness: float = 2.0) -> np.ndarr
 
 
 def assert_same(found: list[Hypothesis], expected: list[Hypothesis], weights: Weights) -> None:
-    """The same readings with the same scores, in the same order but for readings as good as each other."""
+    """The same hypotheses with the same scores, in the same order but for hypotheses as good as each other."""
     assert len(found) == len(expected)
     by_words = {hypothesis.words: hypothesis for hypothesis in expected}
     same = [by_words.pop(hypothesis.words) for hypothesis in found]
@@ -213,7 +213,7 @@ def assert_same(found: list[Hypothesis], expected: list[Hypothesis], weights: We
 
 
 def assert_as_good(found: list[Hypothesis], expected: list[Hypothesis], weights: Weights) -> None:
-    """The best readings of all; of those as good as each other any, if there isn't room for all of them."""
+    """The best hypotheses of all; of those as good as each other any, if there isn't room for all of them."""
     totals = [[hypothesis.total(weights) for hypothesis in some] for some in (found, expected)]
     assert totals[0] == pytest.approx(totals[1], abs=1e-4)
     times = {hypothesis.words: hypothesis.times for hypothesis in expected}
@@ -253,7 +253,7 @@ def test_a_wide_beam_finds_what_brute_force_finds(seed: int, frames: int, sharpn
     problem, log_probs = random_problem(seed), random_log_probs(seed, frames, sharpness)
     expected, found = brute_force(problem, log_probs), problem.search(replace(WIDE, add=add)).decode(log_probs)
     assert_sound(found, problem.weights, frames)
-    # What is less probable by 20 orders of magnitude than another reading may be left out.
+    # What is less probable by 20 orders of magnitude than another hypothesis may be left out.
     least = expected[0].total(problem.weights) - 40
     count = sum(hypothesis.total(problem.weights) > least for hypothesis in expected)
     assert_same(found[:count], expected[:count], problem.weights)

@@ -84,7 +84,7 @@ def test_decoding_finds_what_it_found(recognizer: Recognizer, golden: dict[str, 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wider_beam_finds_the_same(recognizer: Recognizer, golden: dict[str, Any], name: str) -> None:
-    """The golden readings aren't an accident of pruning."""
+    """The golden hypotheses aren't an accident of pruning."""
     wider = decode(recognizer, emissions()[name], replace(CONFIG, size=2 * CONFIG.size, score=CONFIG.score + 4))
     best, expected = wider["first"][0], golden[name]["first"][0]
     assert best["words"] == expected["words"]
@@ -99,7 +99,7 @@ def write(new_emissions: bool) -> None:
         frozen = {name: recognizer.emissions(reading.load(DATA / f"{name}.flac")).astype(np.float16) for name in NAMES}
         np.savez_compressed(EMISSIONS, **frozen)
     golden = {name: decode(recognizer, log_probs) for name, log_probs in emissions().items()}
-    # A line for each reading, so that a difference can be read.
+    # A line for each hypothesis, so that a difference can be read.
     GOLDEN.write_text(json.dumps(golden).replace("[{", "[\n{").replace("}, {", "},\n{") + "\n")
 
 

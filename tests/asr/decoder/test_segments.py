@@ -13,11 +13,11 @@ from asr.decoder.segments import (
     LONGEST,
     SHORTEST,
     blanks,
+    chunks,
     first_pause,
     is_silent,
     seam,
     speech_only,
-    stretches,
     windows,
 )
 
@@ -63,26 +63,26 @@ def test_the_wanted_frames_of_windows_are_those_of_the_whole(samples: int, block
         assert heard == [frame * FRAME for frame in range(output_length(samples // HOP + 1))]
 
 
-def test_short_recordings_are_one_window_and_one_stretch() -> None:
+def test_short_recordings_are_one_window_and_one_chunk() -> None:
     (window,) = windows([noise(10), noise(20)])
     assert len(window.waveform) == 30 * RATE
-    (stretch,) = stretches([speech(LONGEST)])
-    assert stretch.pause
-    assert (stretch.log_probs == speech(LONGEST)).all()
-    assert list(windows([])) == list(stretches([])) == []
+    (chunk,) = chunks([speech(LONGEST)])
+    assert chunk.pause
+    assert (chunk.log_probs == speech(LONGEST)).all()
+    assert list(windows([])) == list(chunks([])) == []
 
 
-@pytest.mark.parametrize("chunk", [100, 751, 10_000])
-def test_stretches_are_the_whole_and_end_in_pauses(chunk: int) -> None:
+@pytest.mark.parametrize("block", [100, 751, 10_000])
+def test_chunks_are_the_whole_and_end_in_pauses(block: int) -> None:
     parts = [speech(400), blanks(15, UNITS), speech(900), blanks(3, UNITS), speech(600)]
     emissions = np.concatenate(parts)
-    found = list(stretches(emissions[first : first + chunk] for first in range(0, len(emissions), chunk)))
-    assert (np.concatenate([stretch.log_probs for stretch in found]) == emissions).all()
-    lengths = [len(stretch.log_probs) for stretch in found]
+    found = list(chunks(emissions[first : first + block] for first in range(0, len(emissions), block)))
+    assert (np.concatenate([chunk.log_probs for chunk in found]) == emissions).all()
+    lengths = [len(chunk.log_probs) for chunk in found]
     assert max(lengths) <= LONGEST
     assert min(lengths[:-1]) >= SHORTEST
     assert lengths[0] == 407
-    assert [stretch.pause for stretch in found] == [True, *[False] * (len(found) - 2), True]
+    assert [chunk.pause for chunk in found] == [True, *[False] * (len(found) - 2), True]
 
 
 def test_the_first_pause() -> None:
@@ -125,9 +125,9 @@ def test_what_sounds_little_like_speech_is_taken_out() -> None:
 
 def test_a_brief_recording_is_speech() -> None:
     unsure = np.log(np.tile([0.3, 0.4, 0.2, 0.1], (BRIEF, 1))).astype(np.float32)
-    (brief,) = stretches([unsure[:20], unsure[20:]])
+    (brief,) = chunks([unsure[:20], unsure[20:]])
     np.testing.assert_array_equal(brief.log_probs, unsure)
-    (longer,) = stretches([unsure, unsure[:1]])
+    (longer,) = chunks([unsure, unsure[:1]])
     assert (longer.log_probs.argmax(1) == 0).all()
 
 

@@ -77,7 +77,7 @@ def test_the_oracle_of_several_segments_is_that_of_all_combinations() -> None:
     for _ in range(50):
         reference = rng.choices("ABC", k=rng.randrange(7))
         nbests = [[rng.choices("ABCD", k=rng.randrange(4)) for _ in range(3)] for _ in range(3)]
-        joined = [list(itertools.chain(*readings)) for readings in itertools.product(*nbests)]
+        joined = [list(itertools.chain(*choice)) for choice in itertools.product(*nbests)]
         assert oracle_errors(reference, nbests) == min(Levenshtein.distance(words, reference) for words in joined)
 
 

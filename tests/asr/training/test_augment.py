@@ -28,7 +28,7 @@ def test_twice_as_fast_is_half_as_long_and_an_octave_higher() -> None:
 
 def test_masks_keep_the_shape_and_hide_some() -> None:
     torch.manual_seed(0)
-    masked = Masks(bands=2, band_bins=15, stretches=2, stretch_frames=30)(torch.ones(8, 200, 80))
+    masked = Masks(frequency_masks=2, bins=15, time_masks=2, frames=30)(torch.ones(8, 200, 80))
     assert masked.shape == (8, 200, 80)
     assert 0.3 < masked.mean() < 1
 

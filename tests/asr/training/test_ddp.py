@@ -31,8 +31,8 @@ precision = "32-true"
 # What is drawn at random can't be the same.
 slowest = 1.0
 fastest = 1.0
-mask_bands = 0
-mask_stretches = 0
+frequency_masks = 0
+time_masks = 0
 
 [[corpora]]
 manifest = "{folder}/recordings.jsonl.gz"

@@ -72,9 +72,9 @@ def test_a_one_way_model_beside_the_other(tiny_bundle: Path, tmp_path: Path) -> 
     assert_it_transcribes(tmp_path / "model", units)
     recognizer = Recognizer(tmp_path / "model", streaming=True)
     noise = 0.1 * np.random.default_rng(1).standard_normal(50_000).astype(np.float32)
-    stretches = recognizer.stretches(np.split(noise, 50))
-    whole = recognizer.stretches([noise])
-    for one, other in zip(stretches, whole, strict=True):
+    chunks = recognizer.chunks(np.split(noise, 50))
+    whole = recognizer.chunks([noise])
+    for one, other in zip(chunks, whole, strict=True):
         np.testing.assert_allclose(one.log_probs, other.log_probs, atol=1e-4)
     assert recognizer.emissions(noise).shape == (len(noise) // 640 + 1, units)
 

@@ -42,8 +42,8 @@ def config(manifest: Path, steps: int) -> AcousticTrainConfig:
         warmup_steps=5,
         learning_rate=1e-2,
         batch_seconds=4,
-        mask_bands=1,
-        mask_stretches=0,
+        frequency_masks=1,
+        time_masks=0,
         precision="32-true",
     )
 
@@ -121,7 +121,7 @@ def test_a_training_killed_in_an_epoch_goes_on_as_if_uninterrupted(
 
 def test_accumulated_batches_make_the_step_of_a_large_one(manifest: Path, tmp_path: Path) -> None:
     # Each batch would draw its own dropout and augmentation.
-    plain = replace(config(manifest, 10), slowest=1.0, fastest=1.0, mask_bands=0)
+    plain = replace(config(manifest, 10), slowest=1.0, fastest=1.0, frequency_masks=0)
     plain.model["dropout"] = 0.0
     expected = losses(replace(plain, batch_seconds=4), tmp_path / "one")
     found = losses(replace(plain, batch_seconds=2, accumulate=2), tmp_path / "two")

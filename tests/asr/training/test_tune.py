@@ -58,26 +58,26 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tune, "SCORES", (4.0, 12.0))
 
 
-def reading(text: str, acoustic: float, *word_ngrams: float) -> Hypothesis:
+def hypothesis(text: str, acoustic: float, *word_ngrams: float) -> Hypothesis:
     return Hypothesis(tuple(text.split()), acoustic, sum(word_ngrams), word_ngrams=word_ngrams)
 
 
 def test_the_middle_of_equally_good_weights_is_best() -> None:
     # B is right, and preferred from an n-gram weight of 1 + the word bonus on: from 1.5 on by all that are tried.
-    lists = NbestLists([[reading("A C", -1, -1, -1, -1), reading("B", -2, -1, -1)]], [["B"]])
+    lists = NbestLists([[hypothesis("A C", -1, -1, -1, -1), hypothesis("B", -2, -1, -1)]], [["B"]])
     weights = [Weights(ngram, 0, word) for ngram in (0.0, 1.5, 2.0, 2.5, 3.0, 3.5) for word in (-0.25, 0.0, 0.25)]
     best, wer = lists.best(weights)
     assert (best, wer) == (Weights(2.5, 0, 0), 0.0)
 
 
 def test_errors_are_those_of_normalised_words() -> None:
-    assert NbestLists([[reading("XX MEN", 0)]], [["TWENTY", "MEN"]]).wer(Weights(0, 0, 0)) == 0.0
+    assert NbestLists([[hypothesis("XX MEN", 0)]], [["TWENTY", "MEN"]]).wer(Weights(0, 0, 0)) == 0.0
 
 
 def test_linear_is_the_share_of_the_ngram_in_each_words_probability() -> None:
     # By word, the end last. LSTM: A 0.1, end 0.5; B 0.4, end 0.1. n-gram: A 0.5, end 0.5; B 0.1, end 0.1.
     lstm = [np.log([0.1, 0.5]), np.log([0.4, 0.1])]
-    nbest = [reading("A", -1.0, *np.log([0.5, 0.5])), reading("B", -1.0, *np.log([0.1, 0.1]))]
+    nbest = [hypothesis("A", -1.0, *np.log([0.5, 0.5])), hypothesis("B", -1.0, *np.log([0.1, 0.1]))]
     # Half and half A has 0.3 * 0.5 and B 0.25 * 0.1; B goes ahead if it sounds more than log 6 better.
     for better, wer in ((np.log(5.9), 0.0), (np.log(6.1), 100.0)):
         lists = NbestLists([[nbest[0], replace(nbest[1], acoustic=-1.0 + better)]], [["A"]], lstm)
@@ -89,12 +89,12 @@ def test_linear_is_the_share_of_the_ngram_in_each_words_probability() -> None:
 
 
 def test_lists_of_unequal_length() -> None:
-    lists = NbestLists([[reading("A", -9)], [reading("B", -5), reading("C", -6)]], [["A"], ["B"]])
+    lists = NbestLists([[hypothesis("A", -9)], [hypothesis("B", -5), hypothesis("C", -6)]], [["A"], ["B"]])
     assert lists.wer(Weights(0, 0, 0)) == 0.0
 
 
 def test_surface() -> None:
-    lists = NbestLists([[reading("A C", -1, -1, -1, -1), reading("B", -2, -1, -1)]], [["B"]])
+    lists = NbestLists([[hypothesis("A C", -1, -1, -1, -1), hypothesis("B", -2, -1, -1)]], [["B"]])
     table = surface(lists, Weights(2, 0, 0), "ngram", "word")
     assert table.wer[table.rows.index(0.0)][table.columns.index(0.0)] == 200.0
     assert table.wer[table.rows.index(1.4)][table.columns.index(0.0)] == 0.0

@@ -65,7 +65,10 @@ def test_table(top: int) -> None:
     lines = table("1.wav", Transcript(1.2, [ONE]), FIRST_PASS, SECOND_PASS, top).splitlines()
     assert lines[0] == "1.wav: RECOGNIZE SPEECH"
     headings = [line.split() for line in lines[3:5]]
-    assert headings == ["n-gram LSTM words preferred".split(), "rank reading acoustic × 0.5 × 0.5 × 1 total by".split()]
+    assert headings == [
+        "n-gram LSTM words preferred".split(),
+        "rank hypothesis acoustic × 0.5 × 0.5 × 1 total by".split(),
+    ]
     # Those that less evidence prefers are shown however low they rank.
     rows = [line.split() for line in lines if line[:7].strip().isdigit()]
     assert rows == [

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.audio.reading import AudioError
+from asr.audio.errors import AudioError
 from asr.transcription.inputs import expand, opened
 
 

@@ -1,13 +1,13 @@
-"""An hour decoded as one: what grows with its length, memory or time? Beside the stretches that a Recognizer cuts.
+"""An hour decoded as one: what grows with its length, memory or time? Beside the chunks that a Recognizer cuts.
 
 python tests/benchmarks/decoder/long.py --data $DATA/speech/LibriSpeech/dev-mini
 
 The emissions of a corpus, one utterance after the other and from the beginning again, make recordings of 1, 10 and 60
 minutes. Each is decoded in a fresh process, fed by the second (`accept`, then `finish`): in utterances of 30 s, the
-longest that a Recognizer cuts, and in one, of which the best reading alone is asked for, or as many as usual. Memory is
-what is resident beyond models and emissions, at most when an utterance has been searched, and the peak; time is of the
-processor, milliseconds a second of audio. One that wants more than MOST gets none. Bar:
-both times are the same at any length. Linux only.
+longest that a Recognizer cuts, and in one, of which the best hypothesis alone is asked for, or as many as usual. Memory
+is what is resident beyond models and emissions, at most when an utterance has been searched, and the peak; time is of
+the processor, milliseconds a second of audio. One that wants more than MOST gets none. Bar: both times are the same at
+any length. Linux only.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def memory(which: str) -> float:
 def decode(model: Path, emissions: Path, frames: int, longest: int, nbest: int) -> dict[str, Any]:
     """Decode so many frames of emissions float32 [T, units], in utterances of `longest`; see the table of `main`.
 
-    nbest: readings asked for; 0: as many as in the bundle. `peak` is missing if there wasn't memory enough.
+    nbest: hypotheses asked for; 0: as many as in the bundle. `peak` is missing if there wasn't memory enough.
     """
     search = Recognizer(model).search
     search = search_like(search, {"nbest": nbest or search.config.nbest})
@@ -98,7 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         emissions = Path(folder) / "emissions.npy"
         np.save(emissions, np.resize(frames, (needed, frames.shape[1])))
-        ways = ("stretches of 30 s", LONGEST, 0), ("one utterance, the best", needed, 1), ("one utterance", needed, 0)
+        ways = ("chunks of 30 s", LONGEST, 0), ("one utterance, the best", needed, 1), ("one utterance", needed, 0)
         for name, longest, nbest in ways:
             for minutes in options.minutes:
                 print(f"{name}, {minutes} min", file=sys.stderr)

@@ -4,11 +4,11 @@
 
 The n-gram alone has the bundle's weights of the first pass; what the LSTM takes part in has those of the second. With
 memory, the LSTM begins an utterance at what it remembers of those before it in the chapter (an utterance's name without
-its last number), as they were recognised. The LSTM reads once what the readings of a list begin with; with "prefixes
+its last number), as they were recognised. The LSTM reads once what the hypotheses of a list begin with; with "prefixes
 unshared" it reads each by itself, which must find the same. One-pass fusion has the LSTM score every word within the
-search, and no second pass. Times are of the processor, emissions apart; "oracle" is the WER of the best readings in the
-lists, "difference" that to the n-gram alone, both with their 95 % bootstrap intervals. Bar: the second pass makes fewer
-errors than the n-gram alone.
+search, and no second pass. Times are of the processor, emissions apart; "oracle" is the WER of the best hypotheses in
+the lists, "difference" that to the n-gram alone, both with their 95 % bootstrap intervals. Bar: the second pass makes
+fewer errors than the n-gram alone.
 """
 
 import argparse

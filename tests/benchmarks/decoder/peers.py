@@ -9,7 +9,7 @@ characters (asr export --units characters, then asr tune). What happens:
 1. The emissions of all utterances are computed once and dumped into exp/decoder_peers, with the lexicon and the rest.
 2. Each peer gets a virtual environment of its own in exp/decoder_peers/venvs, from PyPI.
 3. run_ours.py and the peers' run_*.py are run one after the other on the dump (measure.py says how), each at three beam
-   sizes, with the bundle's first-pass weights, for the best reading alone. What else prunes is fixed: ours as in the
+   sizes, with the bundle's first-pass weights, for the best hypothesis alone. What else prunes is fixed: ours as in the
    bundle, the peers' to what served them best among settings tried on 20 utterances of dev-mini; each script states it.
 
 The table's columns: microseconds of processor time in the decode calls over frames of 40 ms; WER; and the criterion all

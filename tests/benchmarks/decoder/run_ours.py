@@ -1,6 +1,6 @@
 """Times asr.decoder for peers.py.
 
-It gives the best reading alone, as the others do. Readings that share a place in the beam are not added, for the others
+It gives the best hypothesis alone, as the others do. Those that share a place in the beam are not added, for the others
 add the CTC paths of the same words only.
 """
 

@@ -5,10 +5,10 @@ import kenlm
 import numpy as np
 import pytest
 
-from lm.training.ngram import build_ngram
 from lm.ngram.model import NgramModel
 from lm.query import score_sentences
 from lm.text.vocabulary import END, START, UNKNOWN, Vocabulary
+from lm.training.ngram import build_ngram
 
 DATA = Path(__file__).parents[2] / "data"
 TOOLS = Path(__file__).parents[3] / "build/kenlm/bin"
