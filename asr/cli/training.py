@@ -138,7 +138,7 @@ def tune(
     limit: LimitOption = None,
     emissions: Annotated[
         Path | None,
-        typer.Option(help="A folder that keeps what the acoustic model says of the recordings for the next time."),
+        typer.Option(help="A folder that keeps the recordings' emissions for the next time."),
     ] = None,
     folds: Annotated[
         int, typer.Option(help="Measure each of so many parts with the weights that the others ask for.", min=1)

@@ -28,7 +28,7 @@ UNKNOWN_SOUNDS = range(2, 9)
 class BeamConfig:
     """Settings of the first pass; stored in the bundle."""
 
-    size: int = 300  # hypotheses kept a frame
+    size: int = 300  # of the beam: hypotheses that outlive a frame
     score: float = 18.0  # nats below the best at which a hypothesis is given up
     nbest: int = 100
     # Hypotheses that the n-gram can't tell apart any more share a place in the beam: are their probabilities added

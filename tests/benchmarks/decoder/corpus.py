@@ -20,7 +20,7 @@ from lm.text.vocabulary import END
 
 @dataclass(frozen=True)
 class Corpus:
-    """Utterances with known text, and what the acoustic model says of them."""
+    """Utterances with known text, and their emissions."""
 
     cuts: list[Cut]
     seconds: list[float]  # of audio
@@ -38,7 +38,7 @@ def on_one_core() -> None:
 
 
 def with_emissions(recognizer: Recognizer, cuts: list[Cut]) -> Corpus:
-    """The utterances, and what the recogniser's acoustic model says of them."""
+    """The utterances, and their emissions by the recogniser's acoustic model."""
     seconds, emissions = [], []
     for cut in progress_bar(cuts, "emissions", len(cuts)):
         waveform = reading.load_cut(cut)
