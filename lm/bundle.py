@@ -24,6 +24,12 @@ class BundleError(ValueError):
     """A model folder that can't be used; the message is one line, naming folder, problem and mend."""
 
 
+class NoSuchModelError(BundleError, KeyError):
+    """A model that a bundle lacks, asked for by name; a KeyError, as of any mapping, that reads like a sentence."""
+
+    __str__ = Exception.__str__
+
+
 @dataclass(frozen=True)
 class Bundle:
     """An open bundle: its folder and the tables of its config.toml."""

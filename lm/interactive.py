@@ -10,6 +10,7 @@ from prompt_toolkit.document import Document
 from lm.model import LanguageModel
 from lm.query import next_words, score_sentences
 from lm.text.normalise import normalize
+from lm.text.vocabulary import SPECIAL_WORDS, UNKNOWN
 
 
 class NextWords(Completer):
@@ -24,7 +25,8 @@ class NextWords(Completer):
         words = normalize(text)
         prefix = words.pop() if begun and words else ""
         typed = len(text.split()[-1]) if prefix else 0
-        for word, probability in next_words(self._model, words, self._top, prefix):
+        known = [word if word in self._model.vocabulary else SPECIAL_WORDS[UNKNOWN] for word in words]  # unwarned of
+        for word, probability in next_words(self._model, known, self._top, prefix):
             yield Completion(word + " ", start_position=-typed, display=word, display_meta=f"{probability:.2g}")
 
 
@@ -43,5 +45,5 @@ def run(model: LanguageModel[Any]) -> None:
             continue
         except EOFError:
             return
-        for score in score_sentences(model, [words] if (words := normalize(text)) else []):
+        for score in score_sentences(model, [text] if normalize(text) else []):
             print(f"log P {score.log_prob:.2f}   perplexity {score.perplexity:.1f}")

@@ -1,15 +1,13 @@
 """What one asks of language models: the next word, the probability of a sentence, the perplexity on a text.
 
-    >>> models = open_models()
-    >>> next_words(models["lstm"], normalize("how to recognize"), top=2)
-    [('THE', 0.31), ('A', 0.06)]
-
-A sentence begins in the model's initial state and closes with `</s>`, which is a token that has to be predicted like
-the words; `<s>` is none. Words outside the vocabulary are read, and predicted, as `<unk>`. Natural logarithms.
+A text is either a string, in any case and with punctuation, which is normalised, or a list of words as the vocabulary
+has them. A sentence begins in the model's initial state and closes with `</s>`, which is a token that has to be
+predicted like the words; `<s>` is none. Words outside the vocabulary are read, and predicted, as `<unk>`, and an
+UnknownWordWarning names them. Natural logarithms.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
@@ -18,72 +16,88 @@ from typing import Any
 
 import numpy as np
 
-from lm.bundle import DEFAULT, Bundle, open_bundle
+from lm.bundle import DEFAULT, Bundle, NoSuchModelError, open_bundle
 from lm.cache import NeuralCache
 from lm.lstm.model import LstmModel, load_lstm
 from lm.mixture import LinearMixture
 from lm.model import LanguageModel
 from lm.ngram.model import NgramModel
 from lm.progress import progress_bar
-from lm.text.normalise import normalize
+from lm.text.normalise import normalize, normalize_history
 from lm.text.vocabulary import END, SPECIAL_WORDS, UNKNOWN, Vocabulary
 
 MODELS = ("ngram", "lstm", "mixture")
+Text = str | Sequence[str]  # a plain one, or its words as the vocabulary has them
 BLOCK = 256  # sentences given to a model at once
 
 
-class Models:
-    """The language models of a bundle by their names in MODELS; each is read when it is first asked for."""
+class Models(Mapping[str, LanguageModel[Any]]):
+    """The language models of a bundle by name, those of MODELS that it holds; each is read when first asked for."""
 
     def __init__(self, bundle: Bundle, cache: int) -> None:
-        self._bundle = bundle
+        self.bundle = bundle
         self._cache = cache
+        held = [name for name, file in (("ngram", "ngram.bin"), ("lstm", "lstm.safetensors")) if bundle.has(file)]
+        self._names = held if "mixture" not in bundle.config else [*held, "mixture"]
 
     def __getitem__(self, name: str) -> LanguageModel[Any]:
-        if name not in MODELS:
-            raise ValueError(f"no model {name!r}; there are {', '.join(MODELS)}")
+        """Raises NoSuchModelError, a KeyError, for a model that the bundle doesn't hold."""
+        if name not in self:
+            raise NoSuchModelError(f"{self.bundle.folder}: no model {name!r}; there are {', '.join(self)}")
         model: LanguageModel[Any] = getattr(self, name)
         return model
 
+    def __contains__(self, name: object) -> bool:  # a mapping would read the model
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        return Vocabulary.load(self._bundle.file("vocabulary.txt"))
+        return Vocabulary.load(self.bundle.file("vocabulary.txt"))
 
     @cached_property
     def ngram(self) -> NgramModel:
-        return NgramModel(self._bundle.file("ngram.bin"), self.vocabulary)
+        return NgramModel(self.bundle.file("ngram.bin"), self.vocabulary)
 
     @cached_property
     def lstm(self) -> LstmModel | NeuralCache:
-        model = load_lstm(self._bundle, self.vocabulary)
+        model = load_lstm(self.bundle, self.vocabulary)
         return NeuralCache(model, self._cache) if self._cache else model
 
     @cached_property
     def mixture(self) -> LinearMixture:
-        weight = self._bundle.config["mixture"]["ngram_weight"]
+        weight = self.bundle.config["mixture"]["ngram_weight"]
         return LinearMixture([self.ngram, self.lstm], [weight, 1 - weight])
 
 
-def open_models(folder: Path = DEFAULT, cache: int = 0) -> Models:
+def open_models(folder: Path | str = DEFAULT, cache: int = 0) -> Models:
     """The models of a bundle, by default of the one that ships. Raises BundleError where there is none.
 
     cache: how many words the LSTM's neural cache holds, for documents (see lm.cache); 0: none.
     """
-    return Models(open_bundle(folder), cache)
+    return Models(open_bundle(Path(folder)), cache)
 
 
 def next_words(
-    model: LanguageModel[Any], history: Sequence[str], top: int | None = None, prefix: str = ""
+    model: LanguageModel[Any], history: Text, top: int | None = None, prefix: str = ""
 ) -> list[tuple[str, float]]:
     """The `top` most probable next words, the best first, and their probabilities; without `top` the whole vocabulary.
 
-    The history, normalised words, opens a sentence. prefix: only words that begin so. Ties stand in order of the
-    vocabulary.
+    history: the text so far, from the beginning of a sentence; "" or [] for none. Where a plain text ends sentences, as
+    in "How are you? Fine and", so does `</s>`: the LSTM remembers them, the n-gram begins anew (see
+    lm.text.normalise.normalize_history). A list of words may hold `</s>` itself. prefix: only words that begin so, in
+    any case. Ties stand in order of the vocabulary.
     """
     probabilities = _next_probabilities(model, history)
     candidates = np.arange(len(probabilities))
     if prefix:
-        candidates = np.array([i for i, word in enumerate(model.vocabulary) if word.startswith(prefix)], np.intp)
+        begun = (word.startswith(prefix.upper()) for word in model.vocabulary)
+        candidates = np.flatnonzero(np.fromiter(begun, bool, len(model.vocabulary)))
     if top is not None and top < len(candidates):  # sorting them all would take longer than finding them
         least = np.partition(probabilities[candidates], -top)[-top]
         candidates = candidates[probabilities[candidates] >= least]
@@ -91,14 +105,30 @@ def next_words(
     return [(model.vocabulary[i], p) for i, p in zip(best, probabilities[best].tolist(), strict=True)]
 
 
-def word_probability(model: LanguageModel[Any], history: Sequence[str], word: str) -> float:
-    """P(word | history); of `<unk>`, which stands for all unknown words together, where the vocabulary lacks it."""
+def word_probability(model: LanguageModel[Any], history: Text, word: str) -> float:
+    """P(word | history), the history as for `next_words`, the word in any case.
+
+    Of `<unk>`, which stands for all unknown words together, where the vocabulary lacks it. Errors: ValueError for what
+    isn't one word.
+    """
+    word = one_word(word, model.vocabulary)
+    model.vocabulary.warn_unknown([word], stacklevel=2)
     return float(_next_probabilities(model, history)[model.vocabulary.encode([word])[0]])
 
 
-def _next_probabilities(model: LanguageModel[Any], history: Sequence[str]) -> np.ndarray:
+def one_word(text: str, vocabulary: Vocabulary) -> str:
+    """A word as the vocabulary would have it, which may lack it. Errors: ValueError for what isn't one word."""
+    words = [text] if text in vocabulary else normalize(text)
+    if len(words) != 1:
+        raise ValueError(f"word {text!r}: want one word")
+    return words[0]
+
+
+def _next_probabilities(model: LanguageModel[Any], history: Text) -> np.ndarray:
     """P(word | history) of every word of the vocabulary, float64 [V]."""
-    return np.exp(model.next_words(model.read(model.initial(), model.vocabulary.encode(history))))
+    words = normalize_history(history) if isinstance(history, str) else history
+    model.vocabulary.warn_unknown(words, stacklevel=3)
+    return np.exp(model.next_words(model.read(model.initial(), model.vocabulary.encode(words))))
 
 
 @dataclass(frozen=True)
@@ -119,8 +149,21 @@ class SentenceScore:
         return math.exp(-self.log_prob / len(self.words))
 
 
-def score_sentences(model: LanguageModel[Any], sentences: Iterable[Sequence[str]]) -> Iterator[SentenceScore]:
-    """The scores of normalised sentences, in their order; sentences of like length are scored side by side."""
+def score_sentences(model: LanguageModel[Any], sentences: Iterable[Text]) -> Iterator[SentenceScore]:
+    """The scores of sentences, in their order; sentences of like length are scored side by side.
+
+    Each text is one sentence, whatever punctuation it holds.
+    """
+    if isinstance(sentences, str):
+        raise TypeError("score_sentences takes several sentences: give it a list")
+    remaining = (normalize(text) if isinstance(text, str) else text for text in sentences)
+    while block := list(islice(remaining, BLOCK)):
+        model.vocabulary.warn_unknown(chain.from_iterable(block), stacklevel=2)
+        yield from _scores(model, block)
+
+
+def _scores(model: LanguageModel[Any], sentences: Iterable[Sequence[str]]) -> Iterator[SentenceScore]:
+    """As score_sentences, of normalised words, without warnings."""
     remaining = iter(sentences)
     while block := list(islice(remaining, BLOCK)):
         ids = [[*model.vocabulary.encode(words), END] for words in block]
@@ -161,7 +204,7 @@ def perplexity(model: LanguageModel[Any], lines: Sequence[str], document: bool =
     """
     sentences, tokens, oov, log_prob, known_log_prob = 0, 0, 0, 0.0, 0.0
     normalized = (words for line in lines if (words := normalize(line)))
-    scores = score_document(model, normalized) if document else score_sentences(model, normalized)
+    scores = score_document(model, normalized) if document else _scores(model, normalized)
     for score in progress_bar(scores, "perplexity", len(lines)):
         sentences += 1
         tokens += len(score.words)

@@ -1,17 +1,20 @@
 """Faults that a user can cause, told in one line."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """What a user can cause is told in one line, without a traceback."""
+    """What a user can cause is told in one line, without a traceback; so are words that the vocabulary lacks."""
     try:
-        yield
+        with _unknown_words_told():
+            yield
     except BrokenPipeError:  # the reader has seen enough, as `head` does; Typer ends quietly
         raise
     except (ValueError, OSError) as error:
@@ -20,3 +23,24 @@ def one_line_errors() -> Iterator[None]:
     except ModuleNotFoundError as error:
         print(f"error: {error}; training and corpora need more: pip install 'nicebeach[train]'", file=sys.stderr)
         raise typer.Exit(1) from error
+
+
+@contextmanager
+def _unknown_words_told() -> Iterator[None]:
+    """Each word of an UnknownWordWarning is named once on stderr."""
+    from lm.text.vocabulary import UnknownWordWarning
+
+    told: set[str] = set()
+    show_other = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **others: Any) -> None:
+        if not isinstance(message, UnknownWordWarning):
+            show_other(message, category, *place, **others)
+        elif new := [word for word in message.words if word not in told]:
+            told.update(new)
+            print(UnknownWordWarning(new), file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UnknownWordWarning)
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield

@@ -8,12 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import Annotated, TextIO
 
 import typer
-
-if TYPE_CHECKING:
-    from lm.text.vocabulary import Vocabulary
 
 
 class Model(StrEnum):
@@ -55,18 +52,17 @@ def heldout_sentences(path: Path) -> dict[str, list[str]]:
     return sentences
 
 
-def one_word(text: str, vocabulary: "Vocabulary") -> str:
-    """A word as it stands in the vocabulary; `<unk>`, with a line on stderr, if it doesn't. Errors: ValueError."""
-    from lm.text.normalise import normalize
+def show_version(wanted: bool) -> None:
+    if wanted:
+        from lm.front import version
 
-    words = [text] if text in vocabulary else normalize(text)
-    if len(words) != 1:
-        raise ValueError(f"--word {text!r}: want one word")
-    report_unknown(words, vocabulary)
-    return vocabulary[vocabulary.encode(words)[0]]
+        print(f"nicebeach {version()}")
+        raise typer.Exit
 
 
-def report_unknown(words: list[str], vocabulary: "Vocabulary") -> None:
-    unknown = [word for word in words if word not in vocabulary]
-    if unknown:
-        print(f"not in the vocabulary, taken as <unk>: {', '.join(unknown)}", file=sys.stderr)
+def with_version(
+    _: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """What all commands of an app have before them: --version. For `app.callback()`."""

@@ -17,9 +17,7 @@ from lm.cli.options import (
     Model,
     ModelOption,
     heldout_sentences,
-    one_word,
     open_lines,
-    report_unknown,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def next_(
-    text: Annotated[str, typer.Argument(help='The words so far, from the beginning of a sentence; "" for none.')],
+    text: Annotated[str, typer.Argument(help='The text so far, from the beginning of a sentence; "" for none.')],
     word: Annotated[str | None, typer.Option(help="Print only how probable this word is.")] = None,
     model: Annotated[
         Model | None, typer.Option(help="Which model.", show_default="mixture; with --word all three")
@@ -43,11 +41,15 @@ def next_(
 ) -> None:
     """Print the most probable next words, or how probable one word is.
 
-    `</s>` is the end of the sentence; `<unk>` is all words together that the vocabulary lacks.
+    `</s>` is the end of the sentence; `<unk>` is all words together that the vocabulary lacks. The text may be in any
+    case and have punctuation: where it ends a sentence the next one begins, before which only the LSTM remembers what
+    was said.
 
     Examples:
 
         lm next "how to recognize"
+
+        lm next "How are you? Fine, and"
 
         lm next "how to recognize" --word speech
 
@@ -55,13 +57,16 @@ def next_(
     """
     with one_line_errors():
         from lm.bundle import DEFAULT
-        from lm.query import next_words, open_models
-        from lm.text.normalise import normalize
+        from lm.query import next_words, one_word, open_models
+        from lm.text.normalise import normalize_history
 
         models = open_models(bundle or DEFAULT)
-        history = normalize(text)
-        report_unknown(history, models.vocabulary)
-        asked = None if word is None else one_word(word, models.vocabulary)
+        vocabulary, history, asked = models.vocabulary, normalize_history(text), None
+        vocabulary.warn_unknown(history)
+        if word is not None:
+            named = one_word(word, vocabulary)
+            vocabulary.warn_unknown([named])
+            asked = vocabulary[vocabulary.encode([named])[0]]
         answers: list[dict[str, Any]] = []
         for name in [model] if model else [Model.mixture] if asked is None else Model:
             ranked = next_words(models[name], history)
@@ -112,13 +117,12 @@ def score(
         from lm.bundle import DEFAULT
         from lm.progress import progress_bar
         from lm.query import open_models, score_sentences
-        from lm.text.normalise import normalize
 
         if texts == ["-"]:
             with open_lines(Path("-")) as lines:
                 texts = list(lines)
         scorer = open_models(bundle or DEFAULT)[model]
-        scores = list(progress_bar(score_sentences(scorer, map(normalize, texts)), "scoring", len(texts)))
+        scores = list(progress_bar(score_sentences(scorer, texts), "scoring", len(texts)))
     if as_json:
         print(json.dumps([score_object(item, model) for item in scores], indent=2))
     else:
@@ -166,11 +170,10 @@ def compare(
     with one_line_errors():
         from lm.bundle import DEFAULT
         from lm.query import open_models, score_sentences
-        from lm.text.normalise import normalize
 
         if len(texts) < 2:
             raise ValueError("compare needs two sentences or more")
-        scores = list(score_sentences(open_models(bundle or DEFAULT)[model], map(normalize, texts)))
+        scores = list(score_sentences(open_models(bundle or DEFAULT)[model], texts))
     if as_json:
         print(json.dumps([score_object(item, model) for item in scores], indent=2))
     else:
@@ -224,7 +227,7 @@ def generate(
 
         scorer = open_models(bundle or DEFAULT)[model]
         history = normalize(text)
-        report_unknown(history, scorer.vocabulary)
+        scorer.vocabulary.warn_unknown(history)
         rng = np.random.default_rng(seed)
         for _ in range(sentences):
             print(" ".join(history + draw(scorer, history, rng, temperature, top_k, max_words)), flush=True)

@@ -3,8 +3,9 @@
     >>> " ".join(normalize("Mr. Bell paid $5.50 on May 1, 1871."))
     'MISTER BELL PAID FIVE DOLLARS AND FIFTY CENTS ON MAY FIRST EIGHTEEN SEVENTY ONE'
 
-`normalize` treats one transcript, `sentences` one book, `prepare_text` a library of them. Where English leaves a
-choice (MISSUS, PER CENT, ET CETERA, SEVENTEEN O FOUR) it is taken as LibriSpeech's transcripts take it.
+`normalize` treats one transcript, `normalize_history` a text that goes on, `sentences` one book, `prepare_text` a
+library of them. Where English leaves a choice (MISSUS, PER CENT, ET CETERA, SEVENTEEN O FOUR) it is taken as
+LibriSpeech's transcripts take it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from lm.files import open_text
 from lm.progress import progress_bar
 from lm.text.overlap import ngrams
 from lm.text.spoken import DIGIT, roman_numeral, spell_out
+from lm.text.vocabulary import END, SPECIAL_WORDS
 
 WORD = re.compile(r"[A-Z]+(?:'[A-Z]+)*")
 
@@ -39,6 +41,21 @@ WORD = re.compile(r"[A-Z]+(?:'[A-Z]+)*")
 def normalize(text: str) -> list[str]:
     """The words of a transcript or sentence as LibriSpeech would write them."""
     return _words(spell_out(_fold(text)))
+
+
+def normalize_history(text: str) -> list[str]:
+    """The words of a text that goes on, for a language model to read: `</s>` closes each finished sentence.
+
+    >>> normalize_history("How are you? Fine, and")
+    ['HOW', 'ARE', 'YOU', '</s>', 'FINE', 'AND']
+
+    A sentence is finished where `sentences` would end it: by a . ? or ! that nothing follows, or no small letter.
+    """
+    words: list[str] = []
+    *finished, rest = map(_words, SENTENCE_END.split(spell_out(_fold(text)) + " "))
+    for sentence in finished:
+        words += [*sentence, SPECIAL_WORDS[END]] if sentence else []
+    return words + rest
 
 
 def _words(text: str) -> list[str]:

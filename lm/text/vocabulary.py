@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import overload
 
 from lm.files import open_text
 
@@ -15,8 +17,16 @@ SPECIAL_WORDS = ("<unk>", "<s>", "</s>")
 WORD = re.compile(r"[A-Z']*[A-Z][A-Z']*")
 
 
-class Vocabulary:
-    """Ids 0 `<unk>`, 1 `<s>`, 2 `</s>`, then the words, the commonest first (as adaptive softmax wants them).
+class UnknownWordWarning(UserWarning):
+    """Some `words` are read or scored as `<unk>`, since the vocabulary lacks them."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__(f"not in the vocabulary, taken as {SPECIAL_WORDS[UNKNOWN]}: {', '.join(words)}")
+        self.words = words
+
+
+class Vocabulary(Sequence[str]):
+    """Words in the order of their ids: `<unk>`, `<s>`, `</s>`, then the commonest first (as adaptive softmax wants).
 
     >>> vocabulary = Vocabulary(["THE", "SPEECH"])
     >>> vocabulary.encode(["THE", "NICE", "SPEECH"])
@@ -58,8 +68,25 @@ class Vocabulary:
         """Ids of the words, UNKNOWN for those that are not in the vocabulary."""
         return [self._ids.get(word, UNKNOWN) for word in words]
 
-    def __getitem__(self, id: int) -> str:
+    def warn_unknown(self, words: Iterable[str], stacklevel: int = 1) -> None:
+        """Warn, by an UnknownWordWarning, of words that it lacks; stacklevel: 1 blames the caller, 2 its caller."""
+        unknown = [word for word in dict.fromkeys(words) if word not in self]
+        if unknown:
+            warnings.warn(UnknownWordWarning(unknown), stacklevel=stacklevel + 1)
+
+    @overload
+    def __getitem__(self, id: int) -> str: ...
+    @overload
+    def __getitem__(self, id: slice) -> list[str]: ...
+    def __getitem__(self, id: int | slice) -> str | list[str]:
         return self._words[id]
+
+    def index(self, word: str, start: int = 0, stop: int | None = None) -> int:
+        """The id of a word; ValueError if the vocabulary lacks it. Looked up, where a sequence would search."""
+        id = self._ids.get(word, -1)
+        if id not in range(len(self))[start:stop]:
+            raise ValueError(f"{word!r} is not in the vocabulary")
+        return id
 
     def __contains__(self, word: object) -> bool:
         return word in self._ids

@@ -14,6 +14,9 @@ from lm.ngram.trie import read_trie
 from lm.query import MODELS, Models, next_words, perplexity, score_sentences, word_probability
 from lm.text.vocabulary import Vocabulary
 
+# They are named on stderr; what they are compared with warns.
+pytestmark = pytest.mark.filterwarnings("ignore::lm.text.vocabulary.UnknownWordWarning")
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -78,6 +81,19 @@ def test_unknown_words_are_named_on_stderr(bundle: Path) -> None:
         "not in the vocabulary, taken as <unk>: NOWHERE",
         "not in the vocabulary, taken as <unk>: NOTHING",
     ]
+
+
+@pytest.mark.parametrize("command", ["score", "compare"])
+def test_scored_words_that_are_unknown_are_named_on_stderr(bundle: Path, command: str) -> None:
+    result = run(command, "the nowhere zorglub", "nowhere, man", "--json", "--bundle", bundle)
+    assert [item["oov"] for item in parsed(result)] == [2, 1]
+    assert result.stderr == "not in the vocabulary, taken as <unk>: NOWHERE, ZORGLUB\n"
+
+
+def test_next_word_of_a_new_sentence(bundle: Path, models: Models) -> None:
+    answer = parsed(run("next", "The nice beach. The", "--model", "lstm", "--json", "--bundle", bundle))
+    assert answer["history"] == "THE NICE BEACH </s> THE"
+    assert answer["words"][0]["word"] == next_words(models["lstm"], "The nice beach. The", 1)[0][0]
 
 
 def test_score(bundle: Path, models: Models) -> None:

@@ -26,6 +26,12 @@ def test_completes_the_word_begun(models: Models) -> None:
     assert all(word.startswith("SP") for word, _ in found)
 
 
+@pytest.mark.filterwarnings("error")
+def test_completes_after_unknown_words_without_a_word(models: Models) -> None:
+    best = next_words(models["lstm"], ["THE", "<unk>"], 3)
+    assert completions(models, "The nowhere ") == [(f"{word} ", 0) for word, _ in best]
+
+
 def test_scores_sentences_until_the_end(models: Models, capsys: pytest.CaptureFixture[str]) -> None:
     with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
         keys.send_text("the nice beach\r\x04")

@@ -1,6 +1,8 @@
 import math
 import random
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import kenlm
 import numpy as np
@@ -9,12 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm import query
+from lm.bundle import BundleError, write_bundle
 from lm.lstm import model as lstm
-from lm.query import MODELS, Models, next_words, perplexity, score_sentences, word_probability
+from lm.model import LanguageModel
+from lm.query import MODELS, Models, next_words, open_models, perplexity, score_sentences, word_probability
 from lm.text.normalise import normalize
-from lm.text.vocabulary import END
+from lm.text.vocabulary import END, UnknownWordWarning
 
 TINY = Path(__file__).parents[1] / "data/tiny.bin"
+# NOWHERE is, and is said to be.
+pytestmark = pytest.mark.filterwarnings("ignore::lm.text.vocabulary.UnknownWordWarning")
+
 WORDS = st.sampled_from("THE NICE BEACH RECOGNIZE SPEECH WRECK A ZEBRA NOWHERE".split())
 
 
@@ -63,6 +70,85 @@ def test_sentences_side_by_side_score_as_one_by_one(models: Models, name: str, m
         assert other.log_probs == pytest.approx(one.log_probs, abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The nice", "THE NICE"),
+        ("the NICE,", "THE NICE"),
+        ("", ""),
+        ("The nice beach. The", "THE NICE BEACH </s> THE"),
+        ("The nice beach.", "THE NICE BEACH </s>"),
+        ("The beach. “Speech?” A", "THE BEACH </s> SPEECH </s> A"),
+    ],
+)
+def test_a_plain_history_is_its_words_and_sentence_ends(models: Models, text: str, words: str) -> None:
+    for model in models.values():
+        assert next_words(model, text) == next_words(model, words.split())
+        assert word_probability(model, text, "speech") == word_probability(model, words.split(), "SPEECH")
+    # The n-gram forgets what was said in sentences before.
+    of_its_sentence = next_words(models["ngram"], words.rpartition("</s>")[2].split())
+    assert next_words(models["ngram"], text) == of_its_sentence
+
+
+def test_plain_sentences_score_as_their_words(models: Models) -> None:
+    texts = ["Wreck a nice beach.", ["THE", "BEACH"], "", "The nice. Beach!"]
+    words = [["WRECK", "A", "NICE", "BEACH"], ["THE", "BEACH"], [], ["THE", "NICE", "BEACH"]]
+    plain, normalised = list(score_sentences(models["lstm"], texts)), list(score_sentences(models["lstm"], words))
+    assert [score.words for score in plain] == [score.words for score in normalised]
+    assert [score.log_prob for score in plain] == [score.log_prob for score in normalised]
+    with pytest.raises(TypeError, match="several sentences"):
+        list(score_sentences(models["lstm"], "the nice beach"))
+
+
+def test_a_word_is_asked_for_in_any_case(models: Models) -> None:
+    assert word_probability(models["lstm"], "", "</s>") == word_probability(models["lstm"], [], "</s>")
+    assert word_probability(models["lstm"], "", "Beach!") == word_probability(models["lstm"], "", "BEACH") > 0
+    for words in ("a beach", "", "..."):
+        with pytest.raises(ValueError, match="want one word"):
+            word_probability(models["lstm"], "", words)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda model: next_words(model, "The nowhere man, the zorglub; nowhere"),
+        lambda model: next_words(model, ["nowhere", "THE", "zorglub", "nowhere"]),
+        lambda model: word_probability(model, "Nowhere. Zorglub", "THE"),
+        lambda model: list(score_sentences(model, ["The nowhere man.", ["THE", "ZORGLUB", "NOWHERE"]])),
+    ],
+)
+def test_words_taken_for_unknown_are_named(models: Models, ask: Callable[[LanguageModel[Any]], object]) -> None:
+    with pytest.warns(UnknownWordWarning, match="(?i)not in the vocabulary, taken as <unk>: nowhere, zorglub$") as told:
+        ask(models["ngram"])
+    assert len(told) == 1
+    assert told[0].filename == __file__  # it is the caller's words
+
+
+@pytest.mark.filterwarnings("error")
+def test_known_words_and_perplexities_are_not_warned_of(models: Models) -> None:
+    next_words(models["ngram"], ["THE", "<unk>", "</s>", "ZEBRA"])
+    word_probability(models["ngram"], "The", "<unk>")
+    list(score_sentences(models["ngram"], ["The zebra."]))
+    assert perplexity(models["ngram"], ["The nowhere man"]).oov == 1
+
+
+def test_models_are_a_mapping(models: Models, bundle: Path, tmp_path: Path) -> None:
+    assert isinstance(models, Mapping)
+    assert tuple(models) == tuple(models.keys()) == MODELS
+    assert len(models) == len(MODELS)
+    assert dict(models) == {name: models[name] for name in MODELS}
+    assert "lstm" in models
+    assert "trigram" not in models
+    assert models.get("trigram") is None
+    with pytest.raises(KeyError, match=r"no model 'trigram'; there are ngram, lstm, mixture$"):
+        models["trigram"]
+    files = {name: bundle / name for name in ("vocabulary.txt", "ngram.bin")}
+    alone = open_models(str(write_bundle(tmp_path, {}, files).folder))
+    assert list(alone) == ["ngram"]
+    with pytest.raises(BundleError, match=r"no model 'lstm'; there are ngram$"):  # one line on the command line
+        alone["lstm"]
+
+
 def test_perplexity_counts_sentence_ends_and_tells_unknown_words_apart(models: Models) -> None:
     result = perplexity(models["lstm"], ["The nice nowhere beach.\n", "\n", "* * *\n", "“Speech!”\n"])
     assert (result.sentences, result.tokens, result.oov) == (2, 7, 1)
@@ -99,3 +185,4 @@ def test_a_document_is_one_sequence(models: Models) -> None:
 def test_only_words_that_begin_so(models: Models) -> None:
     ranked = next_words(models["lstm"], ["THE"], prefix="S")
     assert [word for word, _ in ranked] == [w for w, _ in next_words(models["lstm"], ["THE"]) if w.startswith("S")]
+    assert next_words(models["lstm"], "the", prefix="s") == ranked

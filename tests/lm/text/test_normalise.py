@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm.files import open_text
-from lm.text.normalise import MAX_WORDS, WORD, _normalize_books, normalize, prepare_text, sentences
+from lm.text.normalise import (
+    MAX_WORDS,
+    WORD,
+    _normalize_books,
+    normalize,
+    normalize_history,
+    prepare_text,
+    sentences,
+)
 
 READINGS = """
 Mr. and Mrs. Bell met Dr Watson. | MISTER AND MISSUS BELL MET DOCTOR WATSON
@@ -72,6 +80,27 @@ def test_normalising_twice_changes_nothing(text: str) -> None:
 
 def lines(text: str) -> list[str]:
     return text.split("\n")
+
+
+@given(st.text() | st.text("aA.?! \"')1\n"))
+def test_a_history_has_the_same_words_and_where_sentences_end(text: str) -> None:
+    history = normalize_history(text)
+    assert [word for word in history if word != "</s>"] == normalize(text)
+    assert "</s> </s>" not in " ".join(["</s>", *history])  # an end has words before it
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("How are you? Fine, and", "HOW ARE YOU </s> FINE AND"),
+        ("Fine.", "FINE </s>"),
+        ("“Fine!” Mr. Bell said", "FINE </s> MISTER BELL SAID"),
+        ("“Fine!” said Dr. Watson, and at 7:30 a.m. he", "FINE SAID DOCTOR WATSON AND AT SEVEN THIRTY A M HE"),
+        ("... and", "AND"),
+    ],
+)
+def test_a_history_ends_sentences(text: str, words: str) -> None:
+    assert normalize_history(text) == words.split()
 
 
 def test_sentences_cross_lines_but_not_paragraphs() -> None:

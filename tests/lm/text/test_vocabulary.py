@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,18 @@ def test_ids_and_words() -> None:
     assert len(vocabulary) == 5
     assert "SPEECH" in vocabulary
     assert "NICE" not in vocabulary
+
+
+def test_is_a_sequence() -> None:
+    words = ["<unk>", "<s>", "</s>", "THE", "SPEECH"]
+    vocabulary = Vocabulary(words[3:])
+    assert isinstance(vocabulary, Sequence)
+    assert (vocabulary[1:], vocabulary[-1], list(reversed(vocabulary))) == (words[1:], words[-1], words[::-1])
+    assert [vocabulary.index(word) for word in words] == [0, 1, 2, 3, 4]
+    assert vocabulary.index("SPEECH", 4) == 4
+    for found in (lambda: vocabulary.index("NICE"), lambda: vocabulary.index("THE", 4)):
+        with pytest.raises(ValueError, match="is not in the vocabulary"):
+            found()
 
 
 def test_comes_back_from_its_file(tmp_path: Path) -> None:
