@@ -2,7 +2,8 @@
 
 import typer
 
-from asr.cli import evaluate, training, transcribe
+from asr.cli import evaluate, rescore, training, transcribe
+from lm.cli.options import with_version
 
 app = typer.Typer(
     help="Speech recognition: recordings to English words.",
@@ -11,8 +12,10 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
+app.callback()(with_version)
 for command in (
     transcribe.transcribe,
+    rescore.rescore,
     evaluate.evaluate,
     training.train,
     training.train_letter_to_sound,

@@ -50,7 +50,12 @@ def word_scores(
 
 
 def rank(hypotheses: Sequence[Hypothesis], scores: Sequence[np.ndarray], weights: Weights) -> list[Hypothesis]:
-    """Fill in `lstm` from each hypothesis' word scores (see `word_scores`) and sort by the total, best first.
+    """Fill in `lstm` (see `fill_in`) and sort by the total, best first."""
+    return sorted(fill_in(hypotheses, scores, weights), key=lambda hypothesis: -hypothesis.total(weights))
+
+
+def fill_in(hypotheses: Sequence[Hypothesis], scores: Sequence[np.ndarray], weights: Weights) -> list[Hypothesis]:
+    """The hypotheses with `lstm` from the word scores of each (see `word_scores`), in their order.
 
     Raises ValueError if the weights mix in the n-gram and the hypotheses lack its `word_ngrams`.
     """
@@ -64,8 +69,7 @@ def rank(hypotheses: Sequence[Hypothesis], scores: Sequence[np.ndarray], weights
         log_probs = np.log((1 - weights.linear) * np.exp(log_probs) + weights.linear * np.exp(ngrams))
     lengths = [len(words) for words in scores]
     sums = np.add.reduceat(log_probs, np.cumsum([0, *lengths[:-1]]))
-    filled = [replace(hypothesis, lstm=lstm) for hypothesis, lstm in zip(hypotheses, sums.tolist(), strict=True)]
-    return sorted(filled, key=lambda hypothesis: -hypothesis.total(weights))
+    return [replace(hypothesis, lstm=lstm) for hypothesis, lstm in zip(hypotheses, sums.tolist(), strict=True)]
 
 
 def state_after(
