@@ -1,17 +1,54 @@
-"""Speech recognition: from asr import Recognizer."""
+"""Speech recognition: recordings to English words.
 
-from typing import TYPE_CHECKING, Any
+    >>> from asr import Recognizer
+    >>> recognizer = Recognizer()  # the models that ship; Recognizer("exp/model"): others
+    >>> transcript = recognizer.transcribe("tests/data/5789-70653-0013.flac")
+    >>> transcript.text
+    'AND WHAT TIME IT WAS SHE HAD ASKED WHAT THE TIME WAS'
+    >>> transcript.words[1]
+    Word(word='WHAT', start=0.48, end=0.64, confidence=0.991)
+    >>> for hypothesis in transcript.segments[0].nbest[:2]:
+    ...     print(f"{hypothesis.acoustic:.1f} {hypothesis.ngram:.1f} {hypothesis.lstm:.1f} {hypothesis.text}")
+    -23.5 -56.8 -48.6 AND WHAT TIME IT WAS SHE HAD ASKED WHAT THE TIME WAS
+    -25.0 -58.8 -50.9 AND WHAT TIME IT WAS SHE NOT ASKED WHAT THE TIME WAS
+
+A Transcript has segments, a Segment words with their times and an n-best list of hypotheses, a Hypothesis scores.
+`rescore_texts` ranks the n-best lists of other recognisers by the language models of `lm`.
+"""
+
+from typing import TYPE_CHECKING
+
+from lm.front import lazy
 
 if TYPE_CHECKING:
+    from asr.decoder.hypothesis import Hypothesis, Weights
+    from asr.decoder.nbest import ScoredText, rescore_texts
     from asr.recognizer import Recognizer
+    from asr.transcript import Segment, Transcript, Word
 
-__all__ = ["Recognizer"]
+    __version__: str
+else:  # none of them is needed for asr.lexicon.units and the like, nor for `asr --help`
+    __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "Hypothesis": "asr.decoder.hypothesis",
+            "Recognizer": "asr.recognizer",
+            "ScoredText": "asr.decoder.nbest",
+            "Segment": "asr.transcript",
+            "Transcript": "asr.transcript",
+            "Weights": "asr.decoder.hypothesis",
+            "Word": "asr.transcript",
+            "rescore_texts": "asr.decoder.nbest",
+        },
+    )
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is: asr.lexicon.units and the like need none of the models."""
-    if name != "Recognizer":
-        raise AttributeError(f"module 'asr' has no attribute {name!r}")
-    from asr.recognizer import Recognizer
-
-    return Recognizer
+__all__ = [
+    "Hypothesis",
+    "Recognizer",
+    "ScoredText",
+    "Segment",
+    "Transcript",
+    "Weights",
+    "Word",
+    "rescore_texts",
+]

@@ -5,6 +5,14 @@ Neither is imported at this level: lhotse takes a second to load, and ``data-pre
 """
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from lm.front import lazy
+
+if TYPE_CHECKING:
+    __version__: str
+else:
+    __getattr__, __dir__ = lazy(__name__, {})
 
 MAX_SECONDS = 35.0  # utterances above it are dropped by default: a batch is padded to its longest one
 

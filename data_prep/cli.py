@@ -12,6 +12,7 @@ import typer
 
 from data_prep import MAX_SECONDS, Kind
 from lm.cli.errors import one_line_errors
+from lm.cli.options import with_version
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -23,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+app.callback()(with_version)
 
 CORPUS_HELP = "A corpus folder, a Common Voice .tsv or a manifest."
 

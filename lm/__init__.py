@@ -1,0 +1,72 @@
+"""Language models of English: an n-gram, an LSTM, and the two mixed.
+
+    >>> from lm import next_words, open_models, score_sentences
+    >>> models = open_models()  # those that ship; open_models("exp/lm"): others
+    >>> list(models)
+    ['ngram', 'lstm', 'mixture']
+    >>> for word, probability in next_words(models["mixture"], "How to recognize", top=3):
+    ...     print(f"{probability:.3f} {word}")
+    0.147 THE
+    0.114 IT
+    0.074 YOU
+    >>> texts = ["How to recognize speech.", "How to wreck a nice beach."]
+    >>> [round(score.log_prob, 1) for score in score_sentences(models["mixture"], texts)]
+    [-30.9, -40.9]
+
+Texts may be plain, or lists of words that are normalised already. Probabilities are natural logarithms. `</s>` is the
+end of a sentence, `<unk>` any word that the vocabulary lacks; an UnknownWordWarning says which were taken for it.
+"""
+
+from typing import TYPE_CHECKING
+
+from lm.front import lazy
+
+if TYPE_CHECKING:
+    from lm.model import LanguageModel
+    from lm.query import (
+        Models,
+        Perplexity,
+        SentenceScore,
+        next_words,
+        open_models,
+        perplexity,
+        score_sentences,
+        word_probability,
+    )
+    from lm.text.normalise import normalize
+    from lm.text.vocabulary import UnknownWordWarning, Vocabulary
+
+    __version__: str
+else:  # most modules below need none of the models
+    __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "LanguageModel": "lm.model",
+            "Models": "lm.query",
+            "Perplexity": "lm.query",
+            "SentenceScore": "lm.query",
+            "UnknownWordWarning": "lm.text.vocabulary",
+            "Vocabulary": "lm.text.vocabulary",
+            "next_words": "lm.query",
+            "normalize": "lm.text.normalise",
+            "open_models": "lm.query",
+            "perplexity": "lm.query",
+            "score_sentences": "lm.query",
+            "word_probability": "lm.query",
+        },
+    )
+
+__all__ = [
+    "LanguageModel",
+    "Models",
+    "Perplexity",
+    "SentenceScore",
+    "UnknownWordWarning",
+    "Vocabulary",
+    "next_words",
+    "normalize",
+    "open_models",
+    "perplexity",
+    "score_sentences",
+    "word_probability",
+]

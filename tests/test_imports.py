@@ -32,7 +32,7 @@ lm.cache lm.mixture
 lm.lstm lm.ngram
 lm.model
 lm.text
-lm.bundle lm.files lm.progress
+lm.bundle lm.files lm.front lm.progress
 """
 
 

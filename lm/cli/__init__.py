@@ -3,10 +3,12 @@
 import typer
 
 from lm.cli import query, text, training
+from lm.cli.options import with_version
 
 app = typer.Typer(
     help="Language models of English words.", no_args_is_help=True, add_completion=False, rich_markup_mode="markdown"
 )
+app.callback()(with_version)
 app.command("next")(query.next_)
 for command in (
     query.score,
