@@ -13,8 +13,8 @@
     >>> [round(score.log_prob, 1) for score in score_sentences(models["mixture"], texts)]
     [-30.9, -40.9]
 
-Texts may be plain, or lists of words that are normalised already. Probabilities are natural logarithms. `</s>` is the
-end of a sentence, `<unk>` any word that the vocabulary lacks; an UnknownWordWarning says which were taken for it.
+Texts may be plain, or lists of words that are normalised already. Logarithms are natural. `</s>` is the end of a
+sentence, `<unk>` any word that the vocabulary lacks; an UnknownWordWarning says which were taken for it.
 """
 
 from typing import TYPE_CHECKING

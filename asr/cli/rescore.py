@@ -79,12 +79,12 @@ def rescore(
                 ranked = rescore_texts(models, nbest.texts, nbest.scores, weights, weight_score)[:top]
                 if as_json:
                     name = {} if nbest.id is None else {"id": nbest.id}
-                    print(json.dumps(name | {"nbest": [asdict(found) for found in ranked]}))
+                    print(json.dumps(name | {"nbest": [asdict(found) for found in ranked]}), flush=True)
                 elif top is None:
-                    print(*columns(nbest.id, ranked[0].text if ranked else ""), sep="\t")
+                    print(*columns(nbest.id, ranked[0].text if ranked else ""), sep="\t", flush=True)
                 else:
                     lines = ["\t".join(columns(nbest.id, f"{found.total:.4f}", found.text)) for found in ranked]
-                    print(*[""][:number], *lines, sep="\n")
+                    print(*[""][:number], *lines, sep="\n", flush=True)
 
 
 def columns(id: object, *fields: str) -> list[str]:

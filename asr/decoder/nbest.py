@@ -82,6 +82,7 @@ def default_weights(bundle: Bundle) -> Weights:
 # --- Files ------------------------------------------------------------------------------------------------
 
 JSON = re.compile(r"\s*(?:\{|\[\s*(?:\{|\]|$))")  # [laughter] may begin a text
+SHAPE = 'want {"id": ..., "nbest": [{"text": ..., "score": ...}, ...]}'
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,8 @@ def _parsed(text: str, name: str, number: int) -> Any:
     except json.JSONDecodeError as error:
         line, problem = number + error.lineno - 1, error.msg[0].lower() + error.msg[1:]
         raise ValueError(f"{name}, line {line}, column {error.colno}: not JSON: {problem}") from None
-
-
-SHAPE = 'want {"id": ..., "nbest": [{"text": ..., "score": ...}, ...]}'
+    except RecursionError:
+        raise ValueError(f"{name}, line {number}: JSON nested too deep: {SHAPE}") from None
 
 
 def _of_object(item: Any, place: str) -> Iterator[NbestList]:

@@ -67,7 +67,7 @@ def test_errors_are_one_line(tiny_bundle: Path, tmp_path: Path) -> None:
     for file, stdin, problem in (
         ("-", "-1\ta\n-inf\tb\n", "-, line 2: score '-inf': want a finite number, a log-probability"),
         (tmp_path / "latin.txt", None, "latin.txt: not UTF-8 text"),
-        (tmp_path / "none.txt", None, "none.txt"),
+        (tmp_path / "none.txt", None, "none.txt: no such file: check its name"),
     ):
         result = rescore(file, "--model", tiny_bundle, stdin=stdin)
         (line,) = result.stderr.splitlines()

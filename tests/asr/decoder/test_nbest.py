@@ -147,6 +147,7 @@ def test_reads_what_asr_transcribe_writes() -> None:
         (f'{{"nbest": [{{"text": "a", "score": 1{"0" * 400}}}]}}\n', "-, line 1: score 10+: want a finite number"),
         ('\n[{"nbest": []},\n{"nbest" []}]\n', "-, line 3, column 10: not JSON: expecting ':'"),
         ('[{"nbest": []}, {"nbest": 1}]\n', '-, object 2: want {"id"'),
+        (f'{{"nbest": {"[" * 100_000}\n', '-, line 1: JSON nested too deep: want {"id"'),
         ('{"segments": 1, "nbest": 1}\n', '-, line 1: want {"id"'),
     ],
 )
