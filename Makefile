@@ -19,7 +19,7 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-.venv/ready: pyproject.toml setup.py $(wildcard asr/decoder/*.cpp asr/decoder/*.hpp)
+.venv/ready: pyproject.toml setup.py lm/nanobind.cpp $(wildcard asr/decoder/*.cpp asr/decoder/*.hpp)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and "nicebeach needs Python 3.11.4 or newer")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet '$(TORCH)'

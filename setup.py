@@ -1,16 +1,44 @@
-"""What pyproject.toml can't say: how the compiled part of the decoder is built."""
+"""What pyproject.toml can't say: how the compiled parts are built.
 
-from pybind11.setup_helpers import Pybind11Extension
-from setuptools import setup
+Nanobind is compiled in, so that it isn't needed at run time. From Python 3.12 on one build serves all later Pythons
+(the stable ABI).
+"""
+
+import sys
+import sysconfig
+from pathlib import Path
+
+import nanobind
+from setuptools import Extension, setup
+
+SOURCES = Path(nanobind.source_dir())
+INCLUDES = [nanobind.include_dir(), str(SOURCES), str(SOURCES.parent / "ext/robin_map/include")]
+STABLE = sys.version_info >= (3, 12)
+MACROS = [("NB_COMPACT_ASSERTIONS", None), *([("Py_LIMITED_API", "0x030C0000")] if STABLE else [])]
+FLAGS = ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"]
 
 setup(
+    libraries=[
+        (
+            "nanobind",
+            {
+                "sources": ["lm/nanobind.cpp"],
+                "include_dirs": [sysconfig.get_path("include"), *INCLUDES],
+                "macros": MACROS,
+                "cflags": [*FLAGS, "-fno-strict-aliasing"],
+            },
+        )
+    ],
     ext_modules=[
-        Pybind11Extension(
+        Extension(
             "asr.decoder.core",
             ["asr/decoder/core.cpp"],
             depends=["asr/decoder/search.hpp", "asr/decoder/lattice.hpp"],
-            cxx_std=17,
-            extra_compile_args=["-O3"],
+            include_dirs=INCLUDES,
+            define_macros=MACROS,
+            extra_compile_args=FLAGS,
+            py_limited_api=STABLE,
         )
-    ]
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp312"}} if STABLE else {},
 )

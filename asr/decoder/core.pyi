@@ -45,8 +45,8 @@ class Search:
     def nbest(
         self, ends: np.ndarray, count: int, most_items: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Log-prob and first word of each reading (and the end of the last); of each word the arc, the first and the
-        past-the-end frame, and, if merged readings were added, the posterior.
+        """Log-prob and first word of each hypothesis (and the end of the last); of each word the arc, the first and the
+        past-the-end frame, and, if merged hypotheses were added, the posterior.
 
         ends: the factor of the sentence end, float64 [contexts].
         """

@@ -1,11 +1,11 @@
-// Reading the lattice that a search left behind: the exact n best readings, when their words were said, and how sure.
+// Reading the lattice that a search left behind: the exact n best hypotheses, when their words were said, how sure.
 //
 // The n best are found from the end backwards by A* (Soong and Huang 1991, "A tree-trellis based fast search for finding
 // the N best sentence hypotheses in continuous speech recognition"): an item is a sequence of words up to the
 // utterance's end, with its probability by the frame in which it begins; what the search knew of the paths up to there
 // bounds what an extension to the left can reach. A word's part is computed anew over all its CTC paths, so that the
-// probability of a whole reading is the sum over all its paths and pronunciations, however readings were merged and
-// pruned on the way.
+// probability of a whole hypothesis is the sum over all its paths and pronunciations, however hypotheses were merged
+// and pruned on the way.
 
 #pragma once
 
@@ -20,8 +20,8 @@ constexpr double NEGLIGIBLE = 1e-20;  // a share of a probability that is not wo
 constexpr double UNLIKELY = 1e-7;      // no word so improbable adds to how sure another one is
 constexpr int LONGEST = 1000;         // frames: no word lasts longer
 
-// The n best readings, best first; the words of reading i are first_word[i] .. first_word[i + 1].
-struct Readings {
+// The n best hypotheses, best first; the words of hypothesis i are first_word[i] .. first_word[i + 1].
+struct Hypotheses {
     std::vector<double> log_prob;  // weighted scores and all
     std::vector<int64_t> first_word{0};
     std::vector<int32_t> arc, start, end;  // of each word; frames
@@ -48,10 +48,10 @@ class Lattice {
         for (const Exit &exit : exits) sorted_[place[target(exit)]++] = exit;
     }
 
-    // The `count` best readings; ends [contexts]: the factor of the sentence end. Where very many readings are as good as
-    // each other, as without a language model, so that most_items steps don't find them all, the others are those that
+    // The `count` best hypotheses; ends [contexts]: the factor of the sentence end. Where very many are as good as each
+    // other, as without a language model, so that most_items steps don't find them all, the others are those that
     // follow from the best beginnings of what is left.
-    Readings nbest(const double *ends, size_t count, size_t most_items) {
+    Hypotheses nbest(const double *ends, size_t count, size_t most_items) {
         items_.clear();
         pool_.clear();
         waiting_ = {};
@@ -81,33 +81,34 @@ class Lattice {
             if (next.arc == START) found.emplace_back(next.prob, next.item);
         }
         std::stable_sort(found.begin(), found.end(), [](auto a, auto b) { return a.first > b.first; });
-        Readings readings;
+        Hypotheses hypotheses;
         for (auto &row : reach_) row.assign(frames_ + 1, 0.0);
         for (auto &row : ended_) row.assign(frames_ + 1, 0);
         for (const auto &[prob, item] : found) {
-            readings.log_prob.push_back(std::log(prob) + search_.log_scale());
-            add_words(readings, item);
-            readings.first_word.push_back(int64_t(readings.arc.size()));
+            hypotheses.log_prob.push_back(std::log(prob) + search_.log_scale());
+            add_words(hypotheses, item);
+            hypotheses.first_word.push_back(int64_t(hypotheses.arc.size()));
         }
-        return readings;
+        return hypotheses;
     }
 
-    // For each word of the readings, how probable it is among all readings of the lattice that it was said then: that it
+    // For each word of the hypotheses, how probable it is among all of the lattice that it was said then: that it
     // ended after its beginning here, but no later than the next word.
-    void add_posteriors(Readings &readings, const double *ends) const {
+    void add_posteriors(Hypotheses &hypotheses, const double *ends) const {
         const std::unordered_map<int32_t, std::vector<WordEnd>> all = word_ends(ends);
-        for (size_t reading = 0; reading + 1 < readings.first_word.size(); ++reading)
-            for (int64_t word = readings.first_word[reading]; word < readings.first_word[reading + 1]; ++word) {
-                const bool last = word + 1 == readings.first_word[reading + 1];
-                const int32_t latest = last ? frames_ : readings.end[word + 1];
+        for (size_t hypothesis = 0; hypothesis + 1 < hypotheses.first_word.size(); ++hypothesis)
+            for (int64_t word = hypotheses.first_word[hypothesis]; word < hypotheses.first_word[hypothesis + 1]; ++word) {
+                const bool last = word + 1 == hypotheses.first_word[hypothesis + 1];
+                const int32_t latest = last ? frames_ : hypotheses.end[word + 1];
                 double posterior = 0.0;
-                const auto found = all.find(search_.arcs()[readings.arc[word]].word);
+                const auto found = all.find(search_.arcs()[hypotheses.arc[word]].word);
                 if (found != all.end()) {
                     auto later = [](const WordEnd &end, int32_t frame) { return end.frame > frame; };
                     auto end = std::lower_bound(found->second.begin(), found->second.end(), latest, later);
-                    for (; end != found->second.end() && end->frame > readings.start[word]; ++end) posterior += end->prob;
+                    for (; end != found->second.end() && end->frame > hypotheses.start[word]; ++end)
+                        posterior += end->prob;
                 }
-                readings.posterior.push_back(std::min(1.0, posterior));
+                hypotheses.posterior.push_back(std::min(1.0, posterior));
             }
     }
 
@@ -127,8 +128,8 @@ class Lattice {
         double prob;
     };
 
-    // Where each word ends, the last first, by the forward-backward algorithm: the search went forwards, adding readings
-    // that it merged (rules.add), this goes backwards. ends [contexts]: the factor of the sentence end.
+    // Where each word ends, the last first, by the forward-backward algorithm: the search went forwards, adding what
+    // it merged (rules.add), this goes backwards. ends [contexts]: the factor of the sentence end.
     std::unordered_map<int32_t, std::vector<WordEnd>> word_ends(const double *ends) const {
         const std::vector<Exit> &exits = search_.exits();
         std::vector<Strand> strands;
@@ -379,9 +380,9 @@ class Lattice {
         pool_.insert(pool_.end(), backwards_.rbegin(), backwards_.rend());
     }
 
-    // Append an item's words to the readings, with their times: each word begins where it most probably does, given
+    // Append an item's words to the hypotheses, with their times: each word begins where it most probably does, given
     // where the one before began.
-    void add_words(Readings &readings, int32_t item_id) {
+    void add_words(Hypotheses &hypotheses, int32_t item_id) {
         // Before the first word there are blanks alone.
         const Span before_words = span(items_[item_id]);
         for (auto &row : reach_) std::fill(row.begin() + before_words.low, row.begin() + before_words.high, 0.0);
@@ -402,14 +403,14 @@ class Lattice {
                         const double prob = reach_[ending][frame] * at(beginning, frame);
                         if (prob > most) most = prob, next_start = frame, best = &beginning, row = ending;
                     }
-            if (begun) readings.end.push_back(std::max(ended_[row][next_start], start + 1));
+            if (begun) hypotheses.end.push_back(std::max(ended_[row][next_start], start + 1));
             if (item.arc < 0 || search_.arcs()[item.arc].word < 0) break;
             begun = true;
             start = next_start;
             pronunciation(graph_, best->node, units_);
             last_unit = units_.back();
-            readings.arc.push_back(item.arc);
-            readings.start.push_back(start);
+            hypotheses.arc.push_back(item.arc);
+            hypotheses.start.push_back(start);
             item_id = item.next;
             forwards(start, span(items_[item_id]));
         }

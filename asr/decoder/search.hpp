@@ -3,8 +3,8 @@
 // A token is a pair (context, tree node): the state of the n-gram after the words so far, and the place reached in the
 // word being spelled. It holds the probability of all CTC paths that lead there, in two parts, paths that end in a
 // blank and paths that don't (Hannun et al. 2014, "First-pass large vocabulary continuous speech recognition using
-// bi-directional recurrent DNNs"). Readings that the n-gram can't tell apart any more share a token: what comes after is
-// computed once for all of them. What they were is kept in a lattice, from which lattice.hpp reads the best exactly.
+// bi-directional recurrent DNNs"). Hypotheses that the n-gram can't tell apart any more share a token: what comes after
+// is computed once for all of them. What they were is kept in a lattice, from which lattice.hpp reads the best exactly.
 //
 // The lattice: an arc is a word said in a context, leading to another context; an exit is a frame before which an arc
 // may end, so that the next word's first unit is emitted in that frame, with the probability of all that came before.
@@ -32,7 +32,7 @@ struct Rules {
     int beam_size;      // tokens kept a frame
     double beam_ratio;  // a token less probable than the best by this factor is given up
     double skip_blank;  // frames whose blank is at least so probable hold nothing else
-    bool add;           // are readings that come to share a token added, or does the best stand for all?
+    bool add;           // are hypotheses that come to share a token added, or does the best stand for all?
     int memory;         // 0, or the number of last words by which contexts differ at least, for a fused language model
 };
 
