@@ -12,11 +12,25 @@ import nanobind
 from setuptools import Extension, setup
 
 SOURCES = Path(nanobind.source_dir())
-INCLUDES = [nanobind.include_dir(), str(SOURCES), str(SOURCES.parent / "ext/robin_map/include")]
+INCLUDES = [".", nanobind.include_dir(), str(SOURCES), str(SOURCES.parent / "ext/robin_map/include")]
 STABLE = sys.version_info >= (3, 12)
 MACROS = [("NB_COMPACT_ASSERTIONS", None), *([("Py_LIMITED_API", "0x030C0000")] if STABLE else [])]
 FLAGS = ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"]
 
+
+def extension(name: str, headers: list[str]) -> Extension:
+    return Extension(
+        name,
+        [name.replace(".", "/") + ".cpp"],
+        depends=headers,
+        include_dirs=INCLUDES,
+        define_macros=MACROS,
+        extra_compile_args=FLAGS,
+        py_limited_api=STABLE,
+    )
+
+
+NGRAM = ["lm/ngram/ngram.hpp", "lm/ngram/views.hpp"]
 setup(
     libraries=[
         (
@@ -30,15 +44,8 @@ setup(
         )
     ],
     ext_modules=[
-        Extension(
-            "asr.decoder.core",
-            ["asr/decoder/core.cpp"],
-            depends=["asr/decoder/search.hpp", "asr/decoder/lattice.hpp"],
-            include_dirs=INCLUDES,
-            define_macros=MACROS,
-            extra_compile_args=FLAGS,
-            py_limited_api=STABLE,
-        )
+        extension("asr.decoder.core", ["asr/decoder/search.hpp", "asr/decoder/lattice.hpp", *NGRAM]),
+        extension("lm.ngram.core", NGRAM),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp312"}} if STABLE else {},
 )

@@ -5,65 +5,39 @@
 #include <nanobind/stl/vector.h>
 
 #include "lattice.hpp"
+#include "lm/ngram/views.hpp"
 #include "search.hpp"
 
-namespace nb = nanobind;
-using namespace nb::literals;
 using namespace nicebeach;
+using namespace nb::literals;
 
-template <class T>
-using Array = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
-
-// A Graph that keeps the arrays which it looks at alive.
 struct OwnedGraph {
     Graph graph;
-    std::vector<nb::ndarray<nb::ro>> owned;
-
-    template <class T>
-    const T *view(const Array<T> &array) {
-        owned.emplace_back(array);
-        return array.data();
-    }
-
-    template <class T>
-    const T *view(const nb::object &tables, const char *name) {
-        return view(nb::cast<Array<T>>(tables.attr(name), false));
-    }
+    Views views;  // of its arrays
 };
 
 void make_graph(OwnedGraph *result, const nb::object &tree, const nb::object &ngram, const Array<double> &look_ahead,
                 const Array<double> &boost, int units, int start, int end, double ngram_weight, double word_bonus,
                 int beam_size, double beam_score, double skip_blank, bool add, int memory) {
-    new (result) OwnedGraph();
-    Graph &graph = result->graph;
-    graph.unit = result->view<int32_t>(tree, "unit");
-    graph.parent = result->view<int32_t>(tree, "parent");
-    graph.first_child = result->view<int32_t>(tree, "first_child");
-    graph.end_child = result->view<int32_t>(tree, "end_child");
-    graph.first_word = result->view<int32_t>(tree, "first_word");
-    graph.end_word = result->view<int32_t>(tree, "end_word");
-    graph.words = result->view<int32_t>(tree, "words");
-    graph.look_ahead = result->view(look_ahead);
-    graph.order = nb::cast<int>(ngram.attr("order"));
-    graph.ids = result->view<int32_t>(ngram, "ids");
-    graph.ngram_word = result->view<int32_t>(ngram, "word");
-    graph.ngram_first = result->view<int32_t>(ngram, "first");
-    graph.ngram_log_prob = result->view<float>(ngram, "log_prob");
-    graph.ngram_backoff = result->view<float>(ngram, "backoff");
-    graph.boost = result->view(boost);
+    OwnedGraph made;
+    auto &[graph, views] = made;
+    graph.unit = views.view<int32_t>(tree, "unit");
+    graph.parent = views.view<int32_t>(tree, "parent");
+    graph.first_child = views.view<int32_t>(tree, "first_child");
+    graph.end_child = views.view<int32_t>(tree, "end_child");
+    graph.first_word = views.view<int32_t>(tree, "first_word");
+    graph.end_word = views.view<int32_t>(tree, "end_word");
+    graph.words = views.view<int32_t>(tree, "words");
+    graph.look_ahead = views.view(look_ahead);
+    graph.ngram = views.ngram(ngram);
+    graph.ids = views.view<int32_t>(ngram, "ids");
+    graph.boost = views.view(boost);
     graph.units = units;
     graph.start_id = graph.ids[start];
     graph.end_id = graph.ids[end];
     graph.rules = {ngram_weight, word_bonus, beam_size, std::exp(-beam_score), skip_blank, add, memory};
     graph.prepare(int(boost.size()));
-}
-
-// A NumPy array that owns the values.
-template <class T>
-auto to_array(std::vector<T> values) {
-    auto *kept = new std::vector<T>(std::move(values));
-    nb::capsule owner(kept, [](void *pointer) noexcept { delete static_cast<std::vector<T> *>(pointer); });
-    return nb::ndarray<nb::numpy, T, nb::ndim<1>>(kept->data(), {kept->size()}, owner);
+    new (result) OwnedGraph(std::move(made));
 }
 
 template <class T>

@@ -21,6 +21,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "lm/ngram/ngram.hpp"
+
 namespace nicebeach {
 
 constexpr int START = 0;         // the arc that leads to the initial context, and that context
@@ -40,9 +42,8 @@ struct Rules {
 struct Graph {
     const int32_t *unit, *parent, *first_child, *end_child, *first_word, *end_word, *words;  // the tree
     const double *look_ahead;  // [nodes]: the largest factor of any word at or below a node, by the unigram
-    int order;                 // the n-gram
-    const int32_t *ids, *ngram_word, *ngram_first;
-    const float *ngram_log_prob, *ngram_backoff;
+    Ngram ngram;
+    const int32_t *ids;   // the n-gram's, of each word
     const double *boost;  // [words]: nats, of hot words
     int units, start_id, end_id;
     Rules rules;
@@ -57,41 +58,13 @@ struct Graph {
         largest = std::max(1.0, std::exp(rules.word_bonus + most));
     }
 
-    int context_size() const { return std::max(order - 1, rules.memory); }
+    int context_size() const { return std::max(ngram.order - 1, rules.memory); }
 
-    // A context from which no n-gram goes on is marked in KenLM's files by a back-off of -0.0.
-    bool goes_on(int entry) const { return ngram_backoff[entry] != 0.0f || !std::signbit(ngram_backoff[entry]); }
-
-    // log P(word | context), and the context that the word leaves behind.
-    //
-    // word: KenLM's id. context: the last words, most recent first, -1 beyond them; backoff: the back-off weights of the
-    // last word, the last two, ... Finds the longest n-gram (context, word), then pays the back-off weights of the
-    // contexts longer than its own. The new context holds the words that some n-gram goes on from, but as many as
+    // log P(word | context), and the context that the word leaves behind, as by the n-gram; but as many of its words as
     // rules.memory says, whatever the n-gram could make of them, if that is set.
-    double ngram_score(int word, const int32_t *context, const float *backoff, int32_t *new_context,
-                       float *new_backoff) const {
-        const int size = order - 1;
-        int entry = word, matched = 0;
-        double log_prob = ngram_log_prob[entry];
-        std::fill(new_context, new_context + context_size(), -1);
-        std::fill(new_backoff, new_backoff + size, 0.0f);
-        auto remember = [&](int length, int32_t last) {
-            if (length < size && goes_on(entry)) {
-                new_context[length] = last;
-                new_backoff[length] = ngram_backoff[entry];
-            }
-        };
-        remember(0, word);
-        while (matched < size && context[matched] >= 0) {
-            const int32_t *low = ngram_word + ngram_first[entry], *high = ngram_word + ngram_first[entry + 1];
-            const int32_t *found = std::lower_bound(low, high, context[matched]);
-            if (found == high || *found != context[matched]) break;
-            entry = int(found - ngram_word);
-            log_prob = ngram_log_prob[entry];
-            ++matched;
-            remember(matched, context[matched - 1]);
-        }
-        for (int length = matched; length < size; ++length) log_prob += backoff[length];
+    double score(int32_t word, const int32_t *context, const float *backoff, int32_t *new_context,
+                 float *new_backoff) const {
+        const double log_prob = ngram.score(word, context, backoff, new_context, new_backoff);
         if (rules.memory) {
             new_context[0] = word;
             std::copy(context, context + context_size() - 1, new_context + 1);
@@ -164,15 +137,12 @@ class Search {
     // before: words of the vocabulary that were said since the sentence began.
     Search(const Graph &graph, const std::vector<int32_t> &before) : graph_(graph) {
         context_words_.assign(graph.context_size(), -1);
-        context_backoff_.assign(graph.order - 1, 0.0f);
-        if (graph.order > 1) {
-            context_words_[0] = graph.start_id;
-            context_backoff_[0] = graph.ngram_backoff[graph.start_id];
-        }
+        context_backoff_.resize(graph.ngram.order - 1);
+        graph.ngram.begin(graph.start_id, context_words_.data(), context_backoff_.data());
         for (int32_t word : before) {
             std::vector<int32_t> words(context_words_);
             std::vector<float> backoff(context_backoff_);
-            graph.ngram_score(graph.ids[word], words.data(), backoff.data(), context_words_.data(), context_backoff_.data());
+            graph.score(graph.ids[word], words.data(), backoff.data(), context_words_.data(), context_backoff_.data());
         }
         contexts_ = 1;
         context_table_.find_or_put(context_hash(0), 0, [](int32_t) { return false; });
@@ -220,8 +190,8 @@ class Search {
     // log P(</s> | context)
     double sentence_end(int context) const {
         std::vector<int32_t> words(graph_.context_size());
-        std::vector<float> backoff(graph_.order - 1);
-        return graph_.ngram_score(graph_.end_id, words_of(context), backoff_of(context), words.data(), backoff.data());
+        std::vector<float> backoff(graph_.ngram.order - 1);
+        return graph_.score(graph_.end_id, words_of(context), backoff_of(context), words.data(), backoff.data());
     }
 
     // What a fused language model makes of the arcs from `first` on.
@@ -242,7 +212,9 @@ class Search {
 
    private:
     const int32_t *words_of(int context) const { return &context_words_[size_t(context) * graph_.context_size()]; }
-    const float *backoff_of(int context) const { return context_backoff_.data() + size_t(context) * (graph_.order - 1); }
+    const float *backoff_of(int context) const {
+        return context_backoff_.data() + size_t(context) * (graph_.ngram.order - 1);
+    }
 
     uint64_t context_hash(int32_t context) const {
         uint64_t hash = 0;
@@ -261,12 +233,12 @@ class Search {
         if (known != next) return known;
 
         // The new context is written behind the others, and stays there if it is new indeed.
-        const size_t size = graph_.context_size(), backoffs = graph_.order - 1;
+        const size_t size = graph_.context_size(), backoffs = graph_.ngram.order - 1;
         context_words_.resize((contexts_ + 1) * size);
         context_backoff_.resize((contexts_ + 1) * backoffs);
-        const double log_prob = graph_.ngram_score(graph_.ids[word], words_of(source), backoff_of(source),
-                                                   context_words_.data() + contexts_ * size,
-                                                   context_backoff_.data() + contexts_ * backoffs);
+        const double log_prob = graph_.score(graph_.ids[word], words_of(source), backoff_of(source),
+                                             context_words_.data() + contexts_ * size,
+                                             context_backoff_.data() + contexts_ * backoffs);
         context_table_.make_room(contexts_, [this](int32_t context) { return context_hash(context); });
         const int32_t target = context_table_.find_or_put(context_hash(contexts_), contexts_, [&](int32_t context) {
             return std::equal(words_of(context), words_of(context) + size, words_of(contexts_));

@@ -1,22 +1,25 @@
-"""KenLM's binary trie, unpacked into flat arrays that compiled code can search without a Python call.
+"""A back-off n-gram as a trie in flat arrays, which compiled code searches without a Python call.
 
-The format is that of KenLM's lm/trie.cc, lm/quantize.cc and lm/binary_format.cc (version 5; `build_binary trie`, with
-or without -q and -b, without -a and -v). The trie is over reversed n-grams: the path w3 w2 w1 leads from a word to its
-contexts.
+Read from KenLM's binary tries, or made of ARPA files. KenLM's format is that of its lm/trie.cc, lm/quantize.cc and
+lm/binary_format.cc (version 5; `build_binary trie`, with or without -q and -b, without -a and -v). The trie is over
+reversed n-grams: the path w3 w2 w1 leads from a word to its contexts.
 """
 
 import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from lm.text.vocabulary import SPECIAL_WORDS, UNKNOWN, Vocabulary
+from lm.ngram.arpa import LN10, BackoffModel, read_arpa
+from lm.text.vocabulary import END, SPECIAL_WORDS, START, UNKNOWN, Vocabulary
 
 _MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
 _SANITY_BYTES = 88  # the magic bytes and test values
 BLOCK = 1 << 16  # entries read at once, so that little memory is needed beside the result
 _TRIE, _QUANTIZED_TRIE = 2, 3  # of KenLM's ModelType
+NO_UNKNOWN = -100 * LN10  # log P(<unk>), as in KenLM, of a model without
 
 
 class NgramTables(NamedTuple):
@@ -35,20 +38,72 @@ class NgramTables(NamedTuple):
     first: np.ndarray  # int32 [entries]
 
 
+def read_ngram(path: Path, vocabulary: Vocabulary) -> NgramTables:
+    """Read a KenLM trie or an ARPA file, to be asked for the words of a vocabulary.
+
+    Errors: FileNotFoundError; ValueError for a file that is neither, or that has no sentence ends.
+    """
+    with path.open("rb") as file:
+        is_arpa = b"\\data\\" in file.read(1 << 12)
+    if not is_arpa:
+        return read_trie(path, vocabulary)
+    model = read_arpa(path)
+    for id in START, END:
+        if SPECIAL_WORDS[id] not in model.vocabulary:
+            raise ValueError(f"{path}: lacks {SPECIAL_WORDS[id]}; estimate it on sentences, as `lm build-ngram` does")
+    return make_trie(model, vocabulary)
+
+
+def make_trie(model: BackoffModel, vocabulary: Vocabulary) -> NgramTables:
+    """The n-grams of an ARPA file, to be asked for the words of a vocabulary."""
+    ids = {word: row for row, word in enumerate(model.vocabulary)}
+    ids.setdefault(SPECIAL_WORDS[UNKNOWN], len(ids))
+    unigrams, *longer = model.orders
+    words = [np.arange(len(ids))]
+    log_probs = [np.append(unigrams.log_probs, NO_UNKNOWN)[: len(ids)]]
+    backoffs = [np.append(unigrams.backoffs, 0)[: len(ids)]]
+    firsts = []
+    first_words = places = words[0]  # of an order's n-grams: the first word of each, and where it is in the trie
+    for order in longer:
+        goes_on = np.isin(np.arange(len(places)), places[order.histories])
+        backoffs[-1] = np.where(goes_on | (backoffs[-1] != 0), backoffs[-1] + 0.0, -0.0)
+        first_words, parents = first_words[order.histories], places[order.suffixes]
+        rows = np.lexsort((first_words, parents))
+        firsts.append(np.searchsorted(parents[rows], np.arange(len(places) + 1)))
+        words.append(first_words[rows])
+        log_probs.append(order.log_probs[rows])
+        backoffs.append(order.backoffs[rows])
+        places = np.argsort(rows)
+    firsts.append(np.zeros_like(places))
+    for column in words, log_probs, backoffs:
+        column[:-1] = [np.append(entries, 0) for entries in column[:-1]]  # the sentinels
+    return _tables(ids, vocabulary, words, log_probs, backoffs, firsts)
+
+
 def read_trie(path: Path, vocabulary: Vocabulary) -> NgramTables:
     """Read a KenLM trie, to be asked for the words of a vocabulary. Raises ValueError if the file is no such trie."""
     data = path.read_bytes()
-    if not data.startswith(_MAGIC):
-        raise ValueError(f"{path}: not a KenLM binary (version 5); build it with 'lm build-ngram'")
+    if len(data) < _SANITY_BYTES + 20 or not data.startswith(_MAGIC):
+        raise ValueError(f"{path}: not a KenLM binary (version 5) or ARPA file; `lm build-ngram` makes one")
     order, _, kind, has_words, _ = struct.unpack_from("<B3xfIB3xI", data, _SANITY_BYTES)
     if kind not in (_TRIE, _QUANTIZED_TRIE) or not has_words or order < 2:
-        raise ValueError(f"{path}: not a KenLM trie with its vocabulary; build it with 'lm build-ngram'")
+        raise ValueError(
+            f"{path}: not a KenLM trie with its words but a binary of another kind; make it anew of its ARPA file by "
+            "KenLM's `build_binary trie`, without -a and -v"
+        )
+    try:
+        return _unpack(data, order, kind == _QUANTIZED_TRIE, vocabulary)
+    except (IndexError, TypeError, ValueError, struct.error):
+        raise ValueError(f"{path}: a damaged KenLM trie; copy it, or make it, anew") from None
+
+
+def _unpack(data: bytes, order: int, quantized: bool, vocabulary: Vocabulary) -> NgramTables:
     counts = struct.unpack_from(f"<{order}Q", data, _SANITY_BYTES + 20)
     position = _SANITY_BYTES + 20 + 8 * order
     position += -position % 8 + 8 + 8 * counts[0]  # the hashes of the words, in the order of their ids
     prob_bits, backoff_bits = 31, 32
     bins: list[np.ndarray] = []  # what quantised numbers stand for: log-probs and back-offs of each order in turn
-    if kind == _QUANTIZED_TRIE:
+    if quantized:
         prob_bits, backoff_bits = data[position + 1], data[position + 2]
         sizes = [1 << prob_bits, 1 << backoff_bits] * (order - 2) + [1 << prob_bits]
         bins = np.split(np.frombuffer(data, "<f4", sum(sizes), position + 8), np.cumsum(sizes)[:-1])
@@ -67,7 +122,7 @@ def read_trie(path: Path, vocabulary: Vocabulary) -> NgramTables:
         bits = _BitFields(data, position, entries, word_bits + weight_bits + next_bits)
         position += ((1 + counts[level - 1]) * bits.width + 7) // 8 + 8
         words.append(bits.read(0, word_bits))
-        if kind == _TRIE:
+        if not quantized:
             sign = np.uint32(0x80000000)  # left out of the file: log-probabilities are never positive
             log_probs.append((bits.read(word_bits, 31) | sign).view(np.float32))
             if not longest:
@@ -81,18 +136,34 @@ def read_trie(path: Path, vocabulary: Vocabulary) -> NgramTables:
         if longest:
             backoffs.append(np.zeros(entries, np.float32))
 
-    starts = np.cumsum([len(level) for level in words])  # of each order's extensions in the joined arrays
+    strings = data[position:].decode("utf-8").split("\0")
+    if len(strings) <= counts[0]:
+        raise ValueError("cut short")
+    ids = {word: index for index, word in enumerate(strings[: counts[0]])}
+    ln10 = np.float32(LN10)
+    log_probs, backoffs = ([entries * ln10 for entries in column] for column in (log_probs, backoffs))
+    return _tables(ids, vocabulary, words, log_probs, backoffs, firsts)
+
+
+def _tables(
+    ids: Mapping[str, int],
+    vocabulary: Vocabulary,
+    words: Sequence[np.ndarray],
+    log_probs: Sequence[np.ndarray],
+    backoffs: Sequence[np.ndarray],
+    firsts: Sequence[np.ndarray],
+) -> NgramTables:
+    """All orders in one array each; firsts count from the beginning of the next longer order."""
+    starts = np.cumsum([len(entries) for entries in words])
     for first, start in zip(firsts[:-1], starts[:-1], strict=True):
-        first += np.uint32(start)
-    strings = data[position:].decode("utf-8").split("\0")[: counts[0]]
-    kenlm_ids = {word: index for index, word in enumerate(strings)}
-    unknown = kenlm_ids[SPECIAL_WORDS[UNKNOWN]]
+        first += start.astype(first.dtype)
+    unknown = ids[SPECIAL_WORDS[UNKNOWN]]
     return NgramTables(
-        order=order,
-        ids=np.array([kenlm_ids.get(word, unknown) for word in vocabulary], dtype=np.int32),
+        order=len(words),
+        ids=np.array([ids.get(word, unknown) for word in vocabulary], dtype=np.int32),
         word=np.concatenate(words, dtype=np.int32, casting="unsafe"),
-        log_prob=np.concatenate(log_probs) * np.float32(np.log(10)),
-        backoff=np.concatenate(backoffs) * np.float32(np.log(10)),
+        log_prob=np.concatenate(log_probs, dtype=np.float32, casting="same_kind"),
+        backoff=np.concatenate(backoffs, dtype=np.float32, casting="same_kind"),
         first=np.concatenate(firsts, dtype=np.int32, casting="unsafe"),
     )
 
