@@ -7,6 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,12 @@ settings.register_profile("always the same", derandomize=True)
 settings.load_profile("always the same")
 
 DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def kenlm() -> Any:
+    """The package, whose scores ours are compared with."""
+    return pytest.importorskip("kenlm", reason="no kenlm: its source doesn't compile on Python 3.13 and later")
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ class Model {
         return nb::bytes(context.data(), context.size());
     }
 
-    // log_probs [B] is written to, as below.
+    // log_probs [B] is written to: NumPy makes arrays faster than nanobind.
     nb::list score(const std::vector<nb::bytes> &states, const std::vector<int32_t> &words,
                    const Output &log_probs) const {
         if (states.size() != words.size() || log_probs.size() != words.size())
@@ -50,14 +50,16 @@ class Model {
         return following;
     }
 
-    void log_probs(const std::vector<std::vector<int32_t>> &sequences, const Output &log_probs) const {
+    // log_probs: for each sequence an array to write to.
+    void log_probs(const std::vector<std::vector<int32_t>> &sequences, const std::vector<Output> &log_probs) const {
+        if (sequences.size() != log_probs.size()) throw nb::value_error("as many arrays as sequences are needed");
         std::vector<char> context, after(initial_.size());
-        size_t place = 0;
-        for (const std::vector<int32_t> &words : sequences) {
-            if (place + words.size() > log_probs.size()) throw nb::value_error("too little room");
+        for (size_t i = 0; i < sequences.size(); ++i) {
+            const std::vector<int32_t> &words = sequences[i];
+            if (log_probs[i].size() != words.size()) throw nb::value_error("an array of another length");
             context = initial_;
-            for (int32_t word : words) {
-                log_probs(place++) = step(context.data(), word, after.data());
+            for (size_t place = 0; place < words.size(); ++place) {
+                log_probs[i](place) = step(context.data(), words[place], after.data());
                 std::swap(context, after);
             }
         }

@@ -19,9 +19,9 @@ class Ngram:
     ) -> None: ...
     def initial(self) -> bytes: ...
     def read(self, state: bytes, words: Sequence[int]) -> bytes: ...
-    def score(self, states: Sequence[bytes], words: Sequence[int]) -> tuple[np.ndarray, list[bytes]]:
-        """log P of each word after its state, float32 [B], and the states that follow."""
-    def log_probs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """log P of each word of each sequence, float32 [words]."""
+    def score(self, states: Sequence[bytes], words: Sequence[int], log_probs: np.ndarray) -> list[bytes]:
+        """Write log P of each word after its state to log_probs, float32 [B]; the states that follow."""
+    def log_probs(self, sequences: Sequence[Sequence[int]], log_probs: Sequence[np.ndarray]) -> None:
+        """Write log P of each word of each sequence to an array of its own, float32 [words]."""
     def next_words(self, state: bytes) -> np.ndarray:
         """log P of every word of the vocabulary, float64 [V]."""

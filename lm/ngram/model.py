@@ -1,7 +1,6 @@
 """Word n-gram models as language models."""
 
 from collections.abc import Sequence
-from itertools import accumulate
 from math import log
 from pathlib import Path
 
@@ -46,10 +45,9 @@ class NgramModel:
 
     def log_probs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
         """Log-probabilities float32 of each word of each sequence, which starts anew after each `</s>`."""
-        stops = list(accumulate(map(len, sequences)))
-        log_probs = np.empty(stops[-1] if stops else 0, np.float32)
+        log_probs = [np.empty(len(words), np.float32) for words in sequences]
         self._core.log_probs(sequences, log_probs)
-        return [log_probs[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
+        return log_probs
 
     def next_words(self, state: bytes) -> np.ndarray:
         """Log-probabilities [V] float64 of every word after the state; `<s>` has −inf, the rest sum to 1.

@@ -1,13 +1,14 @@
+import random
+import subprocess
 from math import log
 from pathlib import Path
+from typing import Any
 
-import kenlm
 import numpy as np
 import pytest
 
 from lm.ngram.model import NgramModel
-from lm.query import score_sentences
-from lm.text.vocabulary import END, START, UNKNOWN, Vocabulary
+from lm.text.vocabulary import END, SPECIAL_WORDS, START, UNKNOWN, Vocabulary
 from lm.training.ngram import build_ngram
 
 DATA = Path(__file__).parents[2] / "data"
@@ -64,17 +65,157 @@ def test_all_next_words_share_a_probability_of_one(model: NgramModel) -> None:
     assert model.score([state] * 4, [UNKNOWN, 5, 3, 4])[0] == pytest.approx(log_probs[[UNKNOWN, 5, 3, 4]])
 
 
-def test_sentences_have_kenlms_own_scores() -> None:
-    kenlm_model = kenlm.Model(str(DATA / "tiny.bin"))
-    words = [*(DATA / "librispeech.trans.txt").read_text().split(), "THE", "NICE", "BEACH", "SPEECH", "<unk>"]
-    vocabulary = Vocabulary(sorted({word for word in words if word in kenlm_model}))
-    model = NgramModel(DATA / "tiny.bin", vocabulary)
-    random = np.random.default_rng(1)
-    sentences = [random.choice(words, length).tolist() for length in random.integers(0, 12, 200)]
-    for sentence, score in zip(sentences, score_sentences(model, sentences), strict=True):
-        expected = [log_prob for log_prob, _, _ in kenlm_model.full_scores(" ".join(sentence))]
-        assert score.log_probs / log(10) == pytest.approx(expected, abs=1e-5)
-        assert score.log_prob / log(10) == pytest.approx(kenlm_model.score(" ".join(sentence)), abs=1e-4)
+def test_states_are_values(model: NgramModel) -> None:
+    b, a, unseen = model.vocabulary.encode(["B", "A", "UNSEEN"])
+    start = model.initial()
+    before = bytes(start)
+    after_a = model.read(start, [b, a])
+    assert start == before
+    assert after_a == model.read(start, [unseen, a])  # the model tells no longer histories apart
+    assert len({after_a, model.read(start, [a]), start}) == 2
+    assert model.read(after_a, [END]) == start
+    assert model.read(start, []) == start
+
+
+def test_refuses_what_is_no_word_or_no_state_of_it(model: NgramModel) -> None:
+    for word in (-1, len(model.vocabulary)):
+        with pytest.raises(IndexError, match="vocabulary"):
+            model.score([model.initial()], [word])
+    with pytest.raises(ValueError, match="another n-gram"):
+        model.next_words(b"")
+    with pytest.raises(ValueError, match="as many states"):
+        model.score([model.initial()], [])
+
+
+def test_has_kenlms_scores() -> None:
+    words = "SHE LEARNT TO WRECK THE NICE BEACH A".split()
+    model = NgramModel(DATA / "tiny.bin", Vocabulary(words))
+    sentences = ["SHE LEARNT TO WRECK THE NICE BEACH </s>", "NOWHERE A NOWHERE THE THE </s>"]
+    first, second = model.log_probs([model.vocabulary.encode(sentence.split()) for sentence in sentences])
+    by_kenlm = [-1.16686, -1.68184, -0.17522, -1.26703, -1.95411, -1.10249, -0.29774, -1.43095]
+    assert first / log(10) == pytest.approx(by_kenlm, abs=1e-5)
+    assert second / log(10) == pytest.approx([-2.57199, -1.55602, -2.08753, -1.55602, -1.72843, -1.26701], abs=1e-5)
+
+
+# --- Random models ----------------------------------------------------------------------------------------
+
+WORDS = "A B C D E F G H".split()
+VOCABULARY = Vocabulary([*WORDS, "UNSEEN"])
+
+
+def write_random_arpa(path: Path, order: int, chance: random.Random) -> None:
+    """n-grams of random sentences; an n-gram may stand there only if its beginning and its end do."""
+    levels: list[set[tuple[str, ...]]] = [{(word,) for word in (*SPECIAL_WORDS, *WORDS)}]
+    sentences = [["<s>", *chance.choices([*WORDS, "<unk>"], k=chance.randrange(12)), "</s>"] for _ in range(60)]
+    for n in range(2, order + 1):
+        found = {tuple(words[i : i + n]) for words in sentences for i in range(len(words) - n + 1)}
+        levels.append({gram for gram in found if {gram[1:], gram[:-1]} <= levels[-1] and chance.random() < 0.8})
+    with path.open("w") as file:
+        file.write("\\data\\\n" + "".join(f"ngram {n}={len(level)}\n" for n, level in enumerate(levels, 1)))
+        for n, level in enumerate(levels, 1):
+            file.write(f"\n\\{n}-grams:\n")
+            for gram in sorted(level, key=lambda _: chance.random()):
+                backoff = chance.choice(["-0", "0", f"{chance.uniform(-1, 0.3):.4f}"])
+                ending = f"\t{backoff}" if n < order and gram[-1] != "</s>" else ""
+                file.write(f"{chance.uniform(-4, -0.1):.4f}\t{' '.join(gram)}{ending}\n")
+        file.write("\n\\end\\\n")
+
+
+def random_sentences(chance: random.Random) -> list[list[str]]:
+    return [chance.choices(list(VOCABULARY)[3:], k=chance.randrange(12)) for _ in range(100)]
+
+
+def log10_probs(model: NgramModel, words: list[str]) -> np.ndarray:
+    """Of all words and the end; an unknown word with the probability of all of them, as KenLM has it."""
+    ids = [*VOCABULARY.encode(words), END]
+    (log_probs,) = model.log_probs([ids])
+    return (log_probs + log(2) * np.isin(ids, VOCABULARY.encode(["<unk>", "UNSEEN"]))) / log(10)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_scores_random_models_by_the_textbook(tmp_path: Path, order: int, textbook: Any) -> None:
+    chance = random.Random(order)
+    arpa = tmp_path / "random.arpa"
+    write_random_arpa(arpa, order, chance)
+    model, judge = NgramModel(arpa, VOCABULARY), textbook(arpa)
+    assert model.order == order
+    for words in random_sentences(chance):
+        history = ["<s>", *words, "</s>"]
+        expected = [judge.log10_prob(history[:i], history[i]) for i in range(1, len(history))]
+        assert log10_probs(model, words) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("order", [2, 5])
+def test_scores_words_alike_in_all_its_ways(tmp_path: Path, order: int) -> None:
+    """Word by word, side by side, a whole sequence; and, up to a common factor, all next words."""
+    chance = random.Random(order)
+    write_random_arpa(tmp_path / "random.arpa", order, chance)
+    model = NgramModel(tmp_path / "random.arpa", VOCABULARY)
+    sequences = [[*VOCABULARY.encode(words), END] for words in random_sentences(chance)]
+    sequences.append([*sequences[0], *sequences[1]])
+    for words, log_probs in zip(sequences, model.log_probs(sequences), strict=True):
+        states = [model.read(model.initial(), words[:i]) for i in range(len(words))]
+        together, following = model.score(states, words)
+        assert together == pytest.approx(log_probs)
+        assert following == [*states[1:], model.read(states[-1], words[-1:])]
+    for state in states[:50]:
+        every = [id for id in range(len(VOCABULARY)) if id != START]
+        scores = np.exp(model.score([state] * len(every), every)[0], dtype=np.float64)
+        assert np.exp(model.next_words(state)[every]) == pytest.approx(scores / scores.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("tiny.arpa", 1e-5), ("tiny.bin", 0.05)])  # the latter is quantised
+def test_scores_of_all_words_sum_to_one(vocabulary: Vocabulary, name: str, tolerance: float) -> None:
+    model, chance = NgramModel(DATA / name, vocabulary), random.Random(1)
+    every = [id for id in range(len(vocabulary)) if id != START]
+    for _ in range(100):
+        state = model.read(model.initial(), chance.choices(every, k=chance.randrange(6)))
+        log_probs, _ = model.score([state] * len(every), every)
+        assert np.exp(log_probs).sum() == pytest.approx(1, abs=tolerance)
+
+
+def write_binary(arpa: Path, *options: str) -> Path:
+    binary = arpa.with_suffix(".bin")
+    command = [TOOLS / "build_binary", *options, "-S", "50M", "trie", arpa, binary]
+    subprocess.run(command, check=True, capture_output=True)
+    return binary
+
+
+@needs_tools
+@pytest.mark.parametrize("order", [2, 3, 5])
+def test_a_binary_is_as_good_as_its_arpa_file(tmp_path: Path, order: int) -> None:
+    chance = random.Random(order)
+    arpa = tmp_path / "random.arpa"
+    write_random_arpa(arpa, order, chance)
+    packed, plain = NgramModel(write_binary(arpa), VOCABULARY), NgramModel(arpa, VOCABULARY)
+    for words in random_sentences(chance):
+        assert log10_probs(packed, words) == pytest.approx(log10_probs(plain, words), abs=1e-6)
+
+
+@needs_tools
+@pytest.mark.parametrize("order", [2, 3, 5])
+@pytest.mark.parametrize("options", [[], ["-q", "8", "-b", "8"], ["-q", "3", "-b", "2"]])
+def test_scores_random_binaries_as_kenlm_does(tmp_path: Path, order: int, options: list[str], kenlm: Any) -> None:
+    chance = random.Random(order)
+    write_random_arpa(tmp_path / "random.arpa", order, chance)
+    binary = write_binary(tmp_path / "random.arpa", *options)
+    model, judge = NgramModel(binary, VOCABULARY), kenlm.Model(str(binary))
+    for words in random_sentences(chance):
+        expected = [log_prob for log_prob, _, _ in judge.full_scores(" ".join(words))]
+        assert log10_probs(model, words) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("order", [2, 3, 5])
+def test_scores_random_arpa_files_as_kenlm_does(tmp_path: Path, order: int, kenlm: Any) -> None:
+    chance = random.Random(order)
+    write_random_arpa(tmp_path / "random.arpa", order, chance)
+    model, judge = NgramModel(tmp_path / "random.arpa", VOCABULARY), kenlm.Model(str(tmp_path / "random.arpa"))
+    for words in random_sentences(chance):
+        expected = [log_prob for log_prob, _, _ in judge.full_scores(" ".join(words))]
+        assert log10_probs(model, words) == pytest.approx(expected, abs=1e-5)
+
+
+# --- Files ------------------------------------------------------------------------------------------------
 
 
 def test_says_what_is_wrong_with_a_model(tmp_path: Path) -> None:
@@ -84,6 +225,23 @@ def test_says_what_is_wrong_with_a_model(tmp_path: Path) -> None:
     bad.write_text("no model\n")
     with pytest.raises(ValueError, match=r"bad\.bin: not a KenLM"):
         NgramModel(bad, Vocabulary([]))
+    bad.write_text(ARPA.replace("</s>", "END"))
+    with pytest.raises(ValueError, match=r"bad\.bin: lacks </s>"):
+        NgramModel(bad, Vocabulary([]))
+    bad.write_text(ARPA.replace("A B", "A C"))
+    with pytest.raises(ValueError, match=r"bad\.bin: .* stands where a 2-gram should"):
+        NgramModel(bad, Vocabulary([]))
+
+
+def test_a_model_may_know_of_no_unknown_words(tmp_path: Path) -> None:
+    path = tmp_path / "closed.arpa"
+    path.write_text(ARPA.replace("ngram 1=5", "ngram 1=4").replace(f"{np.log10(0.1)}\t<unk>\n", ""))
+    model = NgramModel(path, Vocabulary(["A", "B"]))
+    log_probs, _ = model.score([model.initial()] * 2, model.vocabulary.encode(["A", "UNSEEN"]))
+    assert log_probs / log(10) == pytest.approx([np.log10(0.7), -100 + np.log10(0.3 / 0.7)])  # as KenLM takes it
+
+
+# --- Estimating -------------------------------------------------------------------------------------------
 
 
 def test_says_what_is_missing_to_build(tmp_path: Path) -> None:

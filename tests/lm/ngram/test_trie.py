@@ -59,10 +59,20 @@ def test_says_when_a_file_is_no_trie(tmp_path: Path, data: bytes) -> None:
         read_trie(path, Vocabulary([]))
 
 
-def test_says_when_a_binary_is_of_another_kind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [0, 1, 4, 5])  # probing, rest-probing, array-compressed, and quantised too
+def test_says_when_a_binary_is_of_another_kind(tmp_path: Path, kind: int) -> None:
     data = bytearray((DATA / "tiny.bin").read_bytes())
-    data[96] = 0  # the type of the model: probing
+    data[96] = kind
     path = tmp_path / "ngram.bin"
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=r"ngram\.bin: not a KenLM trie"):
+    with pytest.raises(ValueError, match=r"ngram\.bin: not a KenLM trie .*`build_binary trie`"):
+        read_trie(path, Vocabulary([]))
+
+
+@pytest.mark.parametrize("missing", [1, 300, 0.5, 0.9, 0.99, 0.999])
+def test_says_when_a_trie_is_cut_short(tmp_path: Path, missing: float) -> None:
+    data = (DATA / "tiny.bin").read_bytes()
+    path = tmp_path / "ngram.bin"
+    path.write_bytes(data[: -int(missing if missing >= 1 else missing * len(data))])
+    with pytest.raises(ValueError, match=r"ngram\.bin: (a damaged|not a) KenLM"):
         read_trie(path, Vocabulary([]))
