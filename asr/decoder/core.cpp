@@ -8,8 +8,7 @@
 #include "lm/ngram/views.hpp"
 #include "search.hpp"
 
-using namespace nicebeach;
-using namespace nb::literals;
+namespace nicebeach {
 
 struct OwnedGraph {
     Graph graph;
@@ -46,6 +45,11 @@ auto column(const std::vector<Arc> &arcs, size_t first, T Arc::*field) {
     for (size_t index = first; index < arcs.size(); ++index) result.push_back(arcs[index].*field);
     return to_array(std::move(result));
 }
+
+}  // namespace nicebeach
+
+using namespace nicebeach;
+using namespace nb::literals;
 
 NB_MODULE(core, module) {
     module.doc() = "The compiled beam search; see asr.decoder.beam.";

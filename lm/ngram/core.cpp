@@ -7,7 +7,7 @@
 #include "ngram.hpp"
 #include "views.hpp"
 
-using namespace nicebeach;
+namespace nicebeach {
 
 using Output = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
@@ -84,7 +84,8 @@ class Model {
 
     // log P(word | state); what the word leaves behind is written to `after`.
     double log_prob(char *state, int32_t word, char *after) const {
-        return shares_[word] + ngram_.score(ids_[word], words_of(state), backoffs_of(state), words_of(after), backoffs_of(after));
+        return ngram_.score(ids_[word], words_of(state), backoffs_of(state), words_of(after), backoffs_of(after)) +
+               shares_[word];
     }
 
     // The same, but a sentence's end leaves the beginning of the next.
@@ -102,6 +103,10 @@ class Model {
     int32_t words_, end_;
     std::vector<char> initial_;
 };
+
+}  // namespace nicebeach
+
+using namespace nicebeach;
 
 NB_MODULE(core, module) {
     module.doc() = "The compiled n-gram; see lm.ngram.model.";

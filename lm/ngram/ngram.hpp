@@ -8,7 +8,7 @@
 
 namespace nicebeach {
 
-// Views of the arrays of NgramTables, see lm/ngram/trie.py: a trie in which the path w3 w2 w1 leads to the n-gram w1 w2 w3.
+// Views of the arrays of NgramTables, see lm/ngram/trie.py: a trie where the path w3 w2 w1 leads to the n-gram w1 w2 w3.
 //
 // A context is order - 1 words (the n-gram's own ids, the most recent first, -1 beyond them) and as many back-off
 // weights: those of the last word, the last two, ...

@@ -25,13 +25,13 @@ NO_UNKNOWN = -100 * LN10  # log P(<unk>), as in KenLM, of a model without
 class NgramTables(NamedTuple):
     """All n-grams of a model as a trie: unigrams, bigrams, and so on; a sentinel ends each order but the longest.
 
-    `word[i]` is the n-gram's first word (KenLM's id), `log_prob[i]` its natural log-probability given the words that
-    come between, `backoff[i]` its back-off weight as a context (natural log); its extensions by one more word to the
-    left are the entries first[i] .. first[i + 1], sorted by `word`.
+    `word[i]` is the n-gram's first word (by the model's own id), `log_prob[i]` its natural log-probability given the
+    words that come between, `backoff[i]` its back-off weight as a context (natural log; −0.0 where nothing follows); its
+    extensions by one more word to the left are the entries first[i] .. first[i + 1], sorted by `word`.
     """
 
     order: int
-    ids: np.ndarray  # int32 [V]: KenLM's id of each word of the vocabulary; that of <unk> for those it lacks
+    ids: np.ndarray  # int32 [V]: the model's id of each word of the vocabulary; that of <unk> for those it lacks
     word: np.ndarray  # int32 [entries]
     log_prob: np.ndarray  # float32 [entries]
     backoff: np.ndarray  # float32 [entries]
