@@ -26,7 +26,7 @@ class NgramTables(NamedTuple):
     """All n-grams of a model as a trie: unigrams, bigrams, and so on; a sentinel ends each order but the longest.
 
     `word[i]` is the n-gram's first word (by the model's own id), `log_prob[i]` its natural log-probability given the
-    words that come between, `backoff[i]` its back-off weight as a context (natural log; −0.0 where nothing follows); its
+    words that come between, `backoff[i]` its back-off weight as a context (natural log; −0.0 if nothing follows); its
     extensions by one more word to the left are the entries first[i] .. first[i + 1], sorted by `word`.
     """
 
