@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torchaudio.transforms import FrequencyMasking, TimeMasking
 
 from asr.acoustic.network import padding_mask
 from asr.audio.features import HIGHEST, LOWEST, MELS
@@ -121,16 +120,31 @@ class BandLimits(nn.Module):
 
 
 class Masks(nn.Module):
-    """SpecAugment's masks (Park et al. 2019): runs of bins and of frames set to the mean, zero."""
+    """SpecAugment's masks (Park et al. 2019): runs of bins and of frames set to the mean, zero.
+
+    torchaudio has the same, but its wheels on PyPI can't be imported beside a PyTorch without CUDA.
+    """
 
     def __init__(self, frequency_masks: int, bins: int, time_masks: int, frames: int) -> None:
+        """How many masks of each kind, and what the widest are less than."""
         super().__init__()
-        masks: list[nn.Module] = [FrequencyMasking(bins, iid_masks=True) for _ in range(frequency_masks)]
-        # At most 15 % of an utterance under one mask, so that short ones keep their words.
-        masks += [TimeMasking(frames, iid_masks=True, p=0.15) for _ in range(time_masks)]
-        self.masks = nn.Sequential(*masks)
+        self.frequency_masks, self.bins, self.time_masks, self.frames = frequency_masks, bins, time_masks, frames
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, T, 80] to the same shape."""
-        masked: Tensor = self.masks(features.transpose(1, 2).unsqueeze(1))
-        return masked.squeeze(1).transpose(1, 2)
+        batch, frames, bins = features.shape
+        for _ in range(self.frequency_masks):
+            features = features.masked_fill(_mask(batch, bins, self.bins, features.device)[:, None, :], 0)
+        # At most 15 % of an utterance under one mask, so that short ones keep their words.
+        widest = min(self.frames, int(0.15 * frames))
+        for _ in range(self.time_masks):
+            features = features.masked_fill(_mask(batch, frames, widest, features.device)[:, :, None], 0)
+        return features
+
+
+def _mask(batch: int, size: int, widest: int, device: torch.device) -> Tensor:
+    """bool [B, size]: a run of fewer than `widest` that are true, of as likely any length and place in each row."""
+    width = widest * torch.rand(batch, 1, device=device)
+    first = ((size - width) * torch.rand(batch, 1, device=device)).long()
+    place = torch.arange(size, device=device)
+    return (first <= place) & (place < first + width.long())

@@ -1,15 +1,17 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
-from torchaudio.transforms import MelSpectrogram
 
 from asr.acoustic.model import AcousticConfig, AcousticModel, output_length
 from asr.acoustic.network import AcousticNetwork
 from asr.acoustic.stream import AcousticStream
-from asr.audio.features import FLOOR, HIGHEST, HOP, LOWEST, MELS, SAMPLE_RATE, WINDOW, log_mel
+from asr.audio.features import MELS, SAMPLE_RATE, log_mel
 
+DATA = Path(__file__).parents[2] / "data"
 SMALL = AcousticConfig(units=5, hidden=8, layers=2, channels=4)
 
 
@@ -21,25 +23,15 @@ def noise(samples: int, seed: int = 0) -> np.ndarray:
     return 0.1 * np.random.default_rng(seed).standard_normal(samples, np.float32)
 
 
-@pytest.mark.parametrize("samples", [1, 159, 160, 4_000, 16_000, 50_000])
+@pytest.mark.parametrize("samples", [1, 159, 160, 4_000, 20_000])
 def test_features_are_torchaudios(samples: int) -> None:
-    mel = MelSpectrogram(
-        SAMPLE_RATE,
-        n_fft=512,
-        win_length=WINDOW,
-        hop_length=HOP,
-        f_min=LOWEST,
-        f_max=HIGHEST,
-        n_mels=MELS,
-        pad_mode="constant",
-    )
-    waveform = noise(samples)
-    expected = torch.log(mel(torch.from_numpy(waveform)) + FLOOR).T
-    found = log_mel(waveform)
+    speech, _ = soundfile.read(DATA / "1970-28415-0034.flac", samples, start=16_000, dtype="float32")
+    expected = np.load(DATA / "log_mel.npz")[str(samples)]
+    found = log_mel(speech)
     assert found.dtype == np.float32
     # A brief recording is filled up, for the mean, with its quietest frame.
-    quietest = expected.amin(0, keepdim=True).expand(max(0, 120 - len(expected)), -1)
-    np.testing.assert_allclose(found, expected - torch.cat([expected, quietest]).mean(0), atol=1e-4)
+    quietest = np.tile(expected.min(0), (max(0, 120 - len(expected)), 1))
+    np.testing.assert_allclose(found, expected - np.concatenate([expected, quietest]).mean(0), atol=1e-4)
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])

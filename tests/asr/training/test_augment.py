@@ -26,7 +26,19 @@ def test_twice_as_fast_is_half_as_long_and_an_octave_higher() -> None:
     assert abs(float(bin_to_hertz(fast[0, 15].argmax())) - 2000) < 100
 
 
-def test_masks_keep_the_shape_and_hide_some() -> None:
+def test_masks_are_runs_of_bins_and_of_frames_others_for_each_utterance() -> None:
+    torch.manual_seed(0)
+    in_bins = Masks(frequency_masks=1, bins=15, time_masks=0, frames=0)(torch.ones(400, 20, 80)) == 0
+    assert (in_bins == in_bins[:, :1]).all()  # the same in all frames
+    in_time = Masks(frequency_masks=0, bins=0, time_masks=1, frames=30)(torch.ones(400, 100, 80)) == 0
+    assert (in_time == in_time[..., :1]).all()
+    for masks in (in_bins[:, 0], in_time[..., 0]):  # 15 % of 100 frames are less than 30
+        assert set(masks.sum(1).tolist()) == set(range(15))
+        assert (masks.diff(dim=1).sum(1) <= 2).all()  # in one piece
+        assert masks.any(0)[:-1].all()  # anywhere; rounding spares the last
+
+
+def test_masks_of_both_kinds_together_keep_some() -> None:
     torch.manual_seed(0)
     masked = Masks(frequency_masks=2, bins=15, time_masks=2, frames=30)(torch.ones(8, 200, 80))
     assert masked.shape == (8, 200, 80)
