@@ -8,6 +8,7 @@ import gzip
 import json
 import lzma
 import os
+import platform
 import shutil
 import tarfile
 import zlib
@@ -25,6 +26,7 @@ BLOCK = 4096  # bytes: what a file takes up on the disk is a multiple of it
 
 def download_and_unpack(corpus: str, folder: Path, only: Sequence[str] = (), mirrors: Sequence[str] = ()) -> None:
     """Both for a corpus as `read_corpus` knows it, or these of its archives, from these mirrors instead of its own."""
+    _check_python()
     described = read_corpus(corpus)
     archives = described.choose(only)
     download(archives, folder, mirrors or described.mirrors)
@@ -41,8 +43,10 @@ def unpack(archive: Path, folder: Path) -> int | None:
 
     Raises:
         ValueError: it is damaged, or a member is a link, a device or outside the folder; nothing is unpacked then.
+            Or Python is too old to unpack safely.
         OSError: the disk has too little space.
     """
+    _check_python()
     note = folder / f".{archive.name}.unpacked"
     if _is_unpacked(note, archive, folder):
         return None
@@ -72,6 +76,12 @@ def unpack(archive: Path, folder: Path) -> int | None:
     written.write_text(json.dumps({"size": archive.stat().st_size, "holds": sorted(tops)}))
     os.replace(written, note)
     return files
+
+
+def _check_python() -> None:
+    """ValueError if tarfile has no filters; Debian's 3.11.2, for one, may have got them later."""
+    if not hasattr(tarfile, "data_filter"):
+        raise ValueError(f"Python {platform.python_version()} can't unpack archives safely: use 3.11.4 or newer")
 
 
 def _is_unpacked(note: Path, archive: Path, folder: Path) -> bool:

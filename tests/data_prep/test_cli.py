@@ -1,4 +1,6 @@
 import json
+import re
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from data_prep.cli import app
+from data_prep.unpack import download_and_unpack
 
 
 @pytest.fixture
@@ -63,3 +66,16 @@ def test_errors_are_one_line_without_output(corpus: Path, tmp_path: Path) -> Non
         assert last.startswith("error: ")
         assert problem in last
         assert not output.exists()
+
+
+def test_a_python_that_cannot_unpack_safely_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    problem = r"Python 3\.\S+ can't unpack archives safely: use 3\.11\.4 or newer"
+    result = CliRunner().invoke(app, ["unpack", str(tmp_path / "train.tar.gz"), str(tmp_path / "data")])
+    assert result.exit_code == 1
+    assert re.fullmatch(f"error: {problem}\n", result.stderr)
+    with pytest.raises(ValueError, match=problem):
+        download_and_unpack("ljspeech", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
