@@ -7,7 +7,8 @@
 # make clean      delete all that these have made
 
 PYTHON ?= python3
-# The build for graphics cards, of several GB. The small one: make test TORCH='torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu'
+# That may be the build for graphics cards, of several GB; without: make test TORCH='torch==2.13.0 --extra-index-url
+# https://download.pytorch.org/whl/cpu'
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 PIP := $(BIN)/pip install -qq --disable-pip-version-check
@@ -29,7 +30,8 @@ lint: .venv/test
 needs = || { echo "nicebeach needs $(1)" >&2; exit 1; }
 
 .venv/demo: pyproject.toml setup.py $(wildcard asr/*/*.[ch]pp lm/*.cpp lm/*/*.[ch]pp)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 2))' $(call needs,Python 3.11.2 or newer: make PYTHON=its-name)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 2))' 2>/dev/null \
+		$(call needs,Python 3.11.2 or newer: make PYTHON=its-name)
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null $(call needs,Python's venv module: apt-get install python3-venv)
 	@command -v $(CXX) >/dev/null $(call needs,a C++ compiler: apt-get install g++)
 	@$(PYTHON) -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null \
