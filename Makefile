@@ -1,6 +1,7 @@
 # make demo         set up what the demo needs, then transcribe real recordings with the models that ship
 # make test         set up the rest, then run the tests
 # make lint         set up the rest, then ruff and mypy
+# make docs         set up the rest, then run the commands in the documents and write what they print into the pages
 # make wheel        build wheels that need no compiler, and a source package, in dist/
 # make check-wheel  install the wheels where nothing can be compiled or written, and try them
 # make lm-tools     build KenLM's tools, which estimate n-gram models
@@ -13,7 +14,7 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 PIP := $(BIN)/pip install -qq --disable-pip-version-check
 
-.PHONY: demo test lint wheel check-wheel lm-tools clean
+.PHONY: demo test lint docs wheel check-wheel lm-tools clean
 
 demo: .venv/demo
 	@echo "Transcribing three recordings"
@@ -26,6 +27,9 @@ lint: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/test
+	$(BIN)/python tests/test_docs.py
 
 has_headers = -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null
 needs = || { echo "nicebeach needs $(1)" >&2; exit 1; }

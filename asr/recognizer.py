@@ -75,7 +75,7 @@ class Recognizer:
         self.lstm = load_lstm(bundle, vocabulary)
         self.weights = Weights(**decoder["second_pass"])
         # Does the LSTM remember what was said in sentences of a recording before the current one? It gained nothing
-        # where that was tried (RESULTS.md).
+        # where that was tried (docs/results.md).
         self.carry_context: bool = decoder.get("carry_context", False)
 
     def with_hot_words(self, boosts: Mapping[str, float]) -> "Recognizer":

@@ -1,20 +1,18 @@
 """Autocompletion: the most probable words that begin as the last one does.
 
-    python examples/autocomplete.py "how to rec"
-    python examples/autocomplete.py "how to "        # a space: the word is finished, what comes next?
+python examples/autocomplete.py "how to rec"
+python examples/autocomplete.py "how to "        # a space: the word is finished, what comes next?
 """
 
 import sys
 
-from lm.query import next_words, open_models
-from lm.text.normalise import normalize
+from lm import next_words, open_models
 
 
 def complete(text: str, top: int = 5) -> list[tuple[str, float]]:
     """Words that may stand at the end of the text, and their probabilities given that they begin so."""
-    finished, space, begun = text.rpartition(" ")
-    model = open_models()["lstm"]
-    candidates = next_words(model, normalize(finished + space), prefix=begun.upper())
+    finished, _, begun = text.rpartition(" ")
+    candidates = next_words(open_models()["lstm"], finished, prefix=begun.upper())
     total = sum(probability for _, probability in candidates)
     return [(word, probability / total) for word, probability in candidates[:top]]
 
