@@ -23,8 +23,8 @@ from decimal import Decimal
 from io import StringIO
 from itertools import chain, dropwhile, groupby
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -251,7 +251,7 @@ def options(arguments: list[str]) -> set[str]:
     return {word.partition("=")[0] for word in arguments if word.startswith("--")}
 
 
-def known_options(command: click.Command) -> set[str]:
+def known_options(command: Any) -> set[str]:
     return {"--help", *chain.from_iterable(parameter.opts for parameter in command.params)}
 
 
