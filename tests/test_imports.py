@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 
@@ -85,3 +86,17 @@ def test_every_room_is_there() -> None:
     assert rooms <= modules().keys()
     packages = {str(path.parent.relative_to(ROOT)).replace("/", ".") for path in ROOT.glob("[al][sm]*/*/__init__.py")}
     assert packages <= rooms
+
+
+def test_what_stands_beside_the_packages_imports_what_they_have() -> None:
+    """Recipes, examples and benchmarks, which few tests run."""
+    names = modules()
+    folders = ("examples", "recipes", "tests/benchmarks")
+    paths = [*chain.from_iterable((ROOT / name).rglob("*.py") for name in folders)]
+    for path in [*paths, ROOT / "recipes/librispeech/run"]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("asr", "lm", "data_prep"):
+                module = import_module(str(node.module))
+                for alias in node.names:
+                    known = hasattr(module, alias.name) or f"{node.module}.{alias.name}" in names
+                    assert known, f"{path}: {node.module} has no {alias.name}"

@@ -21,7 +21,7 @@ from matplotlib import rcParams
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from lm.cli import one_line_errors
+from lm.cli.errors import one_line_errors
 from lm.progress import progress_bar
 
 LAGS = 100  # the longest way back that is measured
