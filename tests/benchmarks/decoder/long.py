@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from asr.acoustic.model import FRAME_SECONDS
-from asr.cli import read_cuts
+from asr.cli.options import read_cuts
 from asr.decoder.segments import LONGEST
 from asr.recognizer import Recognizer
 from lm.bundle import DEFAULT

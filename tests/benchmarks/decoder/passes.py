@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from asr.cli import read_cuts
+from asr.cli.options import read_cuts
 from asr.decoder.beam import BeamSearch
 from asr.decoder.hypothesis import Hypothesis
 from asr.decoder.rescore import rank, rescore, state_after

@@ -38,7 +38,7 @@ from rich.console import Console
 from rich.table import Table
 
 from asr.acoustic.model import FRAME_SECONDS
-from asr.cli import read_cuts
+from asr.cli.options import read_cuts
 from asr.decoder.hypothesis import Weights
 from asr.evaluation.errors import error_rates
 from asr.lexicon.lexicon import write_lexicon

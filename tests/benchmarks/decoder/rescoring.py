@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from asr.cli import read_cuts
+from asr.cli.options import read_cuts
 from asr.decoder.rescore import rescore, word_scores
 from asr.recognizer import Recognizer
 from lm.bundle import DEFAULT

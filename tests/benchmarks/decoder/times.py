@@ -28,7 +28,7 @@ from rich.table import Table
 
 from asr.audio import reading
 from asr.audio.features import SAMPLE_RATE
-from asr.cli import read_cuts
+from asr.cli.options import read_cuts
 from asr.evaluation.errors import spelled
 from asr.recognizer import Recognizer
 from lm.bundle import DEFAULT

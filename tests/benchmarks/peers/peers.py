@@ -38,7 +38,7 @@ from rich.table import Table
 
 from asr.audio import reading
 from asr.audio.features import SAMPLE_RATE
-from asr.cli import read_cuts
+from asr.cli.options import read_cuts
 from asr.evaluation.errors import aligned, error_counts, wer_interval
 from lm.bundle import DEFAULT
 from lm.progress import progress_bar

@@ -36,7 +36,7 @@ from rich.table import Table
 from asr import Recognizer
 from asr.audio.features import SAMPLE_RATE
 from asr.audio.reading import load_cut
-from asr.cli import read_cuts
+from asr.cli.options import read_cuts
 from asr.decoder.segments import FRAME
 
 SCALE = 0, 2, 4, 5, 7, 9, 11  # semitones of a major scale

@@ -21,7 +21,7 @@ from rich.table import Table
 from asr import Recognizer
 from asr.audio.features import SAMPLE_RATE
 from asr.audio.reading import load_cut
-from asr.cli import read_cuts
+from asr.cli.options import read_cuts
 from lm.progress import progress_bar
 
 MU = 255
