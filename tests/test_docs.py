@@ -1,9 +1,9 @@
 """What is pasted is what comes out: the documents' commands are run, and what they print is compared with the page.
 
-A ```console block is run command by command, a ```pycon block by Python, in a folder where the repository's files
-are; what follows each command is what it printed. "..." stands for anything. A ```sh block shows
-commands that are not run, for want of the files or the hours: programs, options and files of the repository that it
-names must exist, as must those of commands within the text. ```toml and ```text blocks are no commands.
+A ```console block is run command by command, a ```pycon block by Python, in a folder where the repository's files are;
+what follows each command is what it printed, "..." stands for anything. A ```sh block shows commands that are not run,
+for want of the files or the hours: programs, options and files of the repository that it names must exist, as must
+those of commands within the text. ```toml holds settings that there are, ```text neither.
 
 `make docs` (python tests/test_docs.py) writes what was printed into the pages, wherever it differs.
 """
@@ -155,9 +155,7 @@ def near(said: str, found: str) -> bool:
     return abs(Decimal(said) - Decimal(found)) <= max(last_place, abs(Decimal(said)) / 10_000)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, path in zip(NAMES, DOCUMENTS, strict=True) if [*steps(path.read_text())]]
-)
+@pytest.mark.parametrize("name", [name for name in NAMES if [*steps((ROOT / name).read_text())]])
 def test_what_is_pasted_is_what_comes_out(name: str) -> None:
     for step, printed in run((ROOT / name).read_text()):
         assert agree(step.expected, printed), f"{name}: {step.command}\n{printed}\nmake docs writes this into the page"
@@ -201,7 +199,7 @@ def test_pages_are_written_anew_where_they_differ() -> None:
 APPS = {"asr": asr.cli.app, "lm": lm.cli.app, "data-prep": data_prep.cli.app}
 # Programs that others made. Of their arguments only files and extras of ours are looked at.
 FOREIGN = set("apt-get cat cd ffmpeg git grep head mypy pip python3 ruff source tensorboard".split())
-FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"build", "exp"}
+FOLDERS = set("asr data_prep docs examples lm recipes tests".split())
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
@@ -258,11 +256,14 @@ def known_options(command: Any) -> set[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_commands_that_are_not_run_name_what_there_is(name: str) -> None:
     document = (ROOT / name).read_text()
+    assert 2 * len(blocks(document)) == len(re.findall(r"^ *```", document, re.MULTILINE)), f"{name}: a block is hidden"
     for block in blocks(document):
         assert block.language in LANGUAGES, f"{name}:{block.line}: ```{block.language} is none of {LANGUAGES}"
         if block.language == "sh":
             for words in commands(block.text):
                 check(words, whole="..." not in words)
+        elif block.language in PROMPTS:
+            assert not PROMPTS[block.language].sub("", block.text), f"{name}:{block.line}: begins without a prompt"
         elif block.language == "toml":
             assert tomllib.loads(block.text).keys() <= {"base", *(field.name for field in fields(AcousticTrainConfig))}
     prose = re.sub(r"^```.*?^```$", "", document, flags=re.MULTILINE | re.DOTALL)
