@@ -47,7 +47,7 @@ def check_contents() -> None:
     tracked = {name for name in listed.splitlines() if not name.startswith(".")}
     run = {name for name in tracked if name.startswith(PACKAGES) and not name.endswith((".cpp", ".hpp"))}
     for wheel in (dist("*-cp311-cp311-manylinux*.whl"), dist("*-cp312-abi3-manylinux*.whl")):
-        held = {name for name in ZipFile(wheel).namelist() if not name.startswith("nicebeach-")}
+        held = {name for name in ZipFile(wheel).namelist() if not name.startswith("nicebeach-") and name[-1] != "/"}
         assert run <= held, f"{wheel.name} lacks {sorted(run - held)}"
         assert all(name.endswith(".so") for name in held - run), f"{wheel.name} holds {sorted(held - run)}"
         print(f"{wheel.name}: {len(held)} files")
