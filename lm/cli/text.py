@@ -40,7 +40,7 @@ def prepare_text(
         lm prepare-text gutenberg.tar.gz --output books.txt.xz --exclude test-books.txt --avoid dev-clean.txt
     """
     with one_line_errors():
-        from lm.text.normalise import prepare_text as prepare
+        from lm.text.prepare import prepare_text as prepare
 
         excluded = []
         if exclude:

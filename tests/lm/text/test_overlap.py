@@ -7,8 +7,9 @@ from typer.testing import CliRunner
 
 from lm.cli import app
 from lm.files import open_text
-from lm.text.normalise import normalize, prepare_text
+from lm.text.normalise import normalize
 from lm.text.overlap import Overlap, find_overlaps, ngrams
+from lm.text.prepare import prepare_text
 
 HELDOUT = "A fox, a hen and a goose went over the hill."
 WORDS = normalize(HELDOUT)

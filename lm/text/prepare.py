@@ -1,0 +1,207 @@
+"""Libraries of text, in folders and archives, as normalised sentences in one file."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import random
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import TextIO
+
+from lm.files import open_text
+from lm.progress import progress_bar
+from lm.text.normalise import sentences
+from lm.text.overlap import ngrams
+
+
+@dataclass
+class TextReport:
+    """What became of the books given to `prepare_text`."""
+
+    books: int = 0
+    sentences: int = 0
+    words: int = 0
+    heldout: list[str] = field(default_factory=list)
+    heldout_words: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)  # paragraphs and sentences, by the reasons of `sentences`
+    excluded: list[str] = field(default_factory=list)
+    not_found: list[str] = field(default_factory=list)  # names to exclude that no book bears
+    duplicates: list[str] = field(default_factory=list)
+    near_heldout: list[str] = field(default_factory=list)  # left out: they share sentences with held-out books
+    empty: list[str] = field(default_factory=list)
+
+
+def _plain_name(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".xz")
+
+
+def _find_books(source: Path, scratch: Path) -> Iterator[tuple[str, Path]]:
+    """The name and file of each book, sorted within a folder; those of an archive are unpacked into `scratch`."""
+    if not source.exists():
+        raise FileNotFoundError(f"{source}: no such folder or file of books")
+    if source.is_dir():
+        files = (path for path in source.rglob("*") if _plain_name(path).endswith(".txt"))
+        yield from ((_plain_name(path), path) for path in sorted(files))
+    elif ".tar" in source.suffixes or source.suffix == ".tgz":
+        folder = Path(tempfile.mkdtemp(dir=scratch))
+        try:
+            with tarfile.open(source) as archive:
+                for number, member in enumerate(progress_bar(archive, f"unpacking {source.name}", None)):
+                    path = Path(member.name)
+                    if member.isfile() and _plain_name(path).endswith(".txt"):
+                        unpacked = folder / f"{number}{path.suffix}"  # whatever path the archive would have it under
+                        with unpacked.open("wb") as file:
+                            shutil.copyfileobj(archive.extractfile(member), file)  # type: ignore[arg-type]
+                        yield _plain_name(path), unpacked
+        except (OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError) as error:
+            raise ValueError(f"{source}: can't be read ({error})") from None
+    else:
+        yield _plain_name(source), source
+
+
+def _lines(book: Path) -> list[str]:
+    """The lines of a book: UTF-8, or else Latin-1; without Project Gutenberg's header and licence if marked."""
+    unpack = {".gz": gzip.decompress, ".xz": lzma.decompress}.get(book.suffix, bytes)
+    try:
+        data = unpack(book.read_bytes())
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise ValueError(f"{book}: can't be read ({error}); mend it or take it away") from None
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    lines = text.splitlines()
+    marks = [i for i, line in enumerate(lines) if line.startswith("***") and "PROJECT GUTENBERG" in line.upper()]
+    starts = [i for i in marks if "START OF" in lines[i].upper()]
+    ends = [i for i in marks if "END OF" in lines[i].upper()]
+    return lines[starts[0] + 1 if starts else 0 : ends[-1] if ends else None]
+
+
+_avoided: frozenset[str] = frozenset()  # n-grams; each worker process is given its own
+
+
+def _start_worker(avoided: frozenset[str]) -> None:
+    global _avoided
+    _avoided = avoided
+
+
+def _normalize_book(book: Path) -> tuple[list[str], Counter[str]]:
+    dropped: Counter[str] = Counter()
+    lines = list(sentences(_lines(book), dropped))
+    if not _avoided:
+        return lines, dropped
+    kept = [line for line in lines if _avoided.isdisjoint(ngrams(line.split()))]
+    dropped["held-out words"] += len(lines) - len(kept)
+    return kept, dropped
+
+
+def _normalize_books(
+    books: Sequence[tuple[str, Path]], pool: ProcessPoolExecutor, ahead: int
+) -> Iterator[tuple[str, list[str], Counter[str]]]:
+    """The books' names, sentences and counts of what was dropped, in order; at most `ahead` books wait in memory."""
+    waiting: deque[tuple[str, Future[tuple[list[str], Counter[str]]]]] = deque()
+    for name, path in books:
+        waiting.append((name, pool.submit(_normalize_book, path)))
+        if len(waiting) == ahead:
+            name, book = waiting.popleft()
+            yield name, *book.result()
+    for name, book in waiting:
+        yield name, *book.result()
+
+
+def _fingerprints(lines: Iterable[str]) -> set[int]:
+    """Hashes of one in sixteen of a book's longer sentences, the same ones wherever they stand."""
+    hashes = (zlib.crc32(line.encode()) for line in lines if len(line) > 60)
+    return {h for h in hashes if h % 16 == 0}
+
+
+def prepare_text(
+    sources: Sequence[Path],
+    output: Path,
+    exclude: Collection[str] = (),
+    heldout: Path | None = None,
+    heldout_books: int = 20,
+    heldout_words: int = 500_000,
+    jobs: int | None = None,
+    seed: int = 1,
+    avoid: Iterable[Sequence[str]] = (),
+) -> TextReport:
+    """Write all books of `sources` to `output`, one normalised sentence a line (.gz and .xz compress).
+
+    Books come in an order shuffled by `seed`, so that any beginning of the file is a fair sample; the result does not
+    depend on `jobs`, the number of processes (by default all cores). Memory grows with the longest books, not with
+    their number; archives are unpacked beside `output` for the time being. Left out are books whose file names are in
+    `exclude`, and copies: books half of whose sentences stood in a book before. With `heldout`, the first
+    `heldout_books` of the shuffled books go there instead, each cut to its share of `heldout_words`, and later books
+    that share sentences with them are left out.
+
+    `avoid` are normalised sentences that models are to be measured on: what shares eight words in a row with one of
+    them is dropped, and counted as "held-out words"; then `lm.overlap.find_overlaps` finds nothing.
+
+    Errors: FileNotFoundError for a missing source, ValueError for one that can't be read or when no book is left.
+    """
+    avoided = frozenset(gram for words in avoid for gram in ngrams(words))
+    jobs = jobs or os.cpu_count() or 1
+    outputs = [output, heldout] if heldout else [output]
+    for path in outputs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    seen: set[int] = set()
+    held: set[int] = set()
+    with tempfile.TemporaryDirectory(prefix=".prepare-text-", dir=output.parent) as folder:
+        scratch = Path(folder)
+        found = [book for source in sources for book in _find_books(source, scratch)]
+        names = {name for name, _ in found}
+        report = TextReport(excluded=sorted(names & set(exclude)), not_found=sorted(set(exclude) - names))
+        chosen = sorted((book for book in found if book[0] not in set(exclude)), key=lambda book: book[0])
+        if not chosen:
+            raise ValueError(f"{', '.join(map(str, sources))}: no books (.txt) found that are not excluded")
+        random.Random(seed).shuffle(chosen)
+
+        unfinished = [scratch / f"{number}-{path.name}" for number, path in enumerate(outputs)]
+        with ExitStack() as files:
+            text, *tuning = (files.enter_context(open_text(path, "wt")) for path in unfinished)
+            pool = files.enter_context(ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(avoided,)))
+            normalized = _normalize_books(chosen, pool, ahead=2 * jobs)
+            for name, lines, dropped in progress_bar(normalized, "normalising", len(chosen)):
+                prints = _fingerprints(lines)
+                if not lines:
+                    report.empty.append(name)
+                elif 2 * len(prints & seen) > len(prints):
+                    report.duplicates.append(name)
+                elif tuning and len(report.heldout) < heldout_books:
+                    report.heldout.append(name)
+                    report.heldout_words += _write(_first_words(lines, heldout_words // heldout_books), tuning[0])
+                    held |= prints
+                elif len(prints & held) > 2:
+                    report.near_heldout.append(name)
+                else:
+                    report.books += 1
+                    report.sentences += len(lines)
+                    report.words += _write(lines, text)
+                    report.dropped += dropped
+                seen |= prints
+        for path, written in zip(outputs, unfinished, strict=True):
+            shutil.move(written, path)
+    return report
+
+
+def _first_words(lines: list[str], count: int) -> list[str]:
+    totals = accumulate(line.count(" ") + 1 for line in lines)
+    return [line for line, total in zip(lines, totals, strict=True) if total <= count]
+
+
+def _write(lines: list[str], file: TextIO) -> int:
+    """Write the lines; how many words they hold."""
+    file.writelines(line + "\n" for line in lines)
+    return sum(line.count(" ") + 1 for line in lines)
