@@ -15,7 +15,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from lm.text.spoken import DIGIT, roman_numeral, spell_out
+from lm.text.numbers import DIGIT
+from lm.text.spoken import roman_numeral, spell_out
 from lm.text.vocabulary import END, SPECIAL_WORDS
 
 WORD = re.compile(r"[A-Z]+(?:'[A-Z]+)*")
@@ -60,7 +61,9 @@ FOLD = str.maketrans(
 )
 
 
-SPACED_CONTRACTION = re.compile(r"(?<=[A-Za-z]) (?='(?:ll|ve|re|m|d|s)\b|n't\b)")  # I 'll, do n't
+SPACED_CONTRACTION = re.compile(  # I 'll, do n't, it ' s
+    r"(?<=[A-Za-z]) (?='(?:ll|ve|re|m|d|s)\b|n't\b)|(?<=[A-Za-z]) (') (?=(?:ll|ve|re|m|d|s|t)\b)"
+)
 
 
 def _fold(text: str) -> str:
@@ -68,7 +71,7 @@ def _fold(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text.translate(FOLD))
         text = "".join(c for c in text if not unicodedata.combining(c))
-    return SPACED_CONTRACTION.sub("", text)
+    return SPACED_CONTRACTION.sub(r"\1", text)
 
 
 # --- Sentences of a book ----------------------------------------------------------------------------------

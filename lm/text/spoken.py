@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
-from num2words import num2words
+from lm.text.modern import read_today
+from lm.text.numbers import DIGIT, cardinal, ordinal, read_numbers
 
 
 def spell_out(text: str) -> str:
@@ -16,9 +16,10 @@ def spell_out(text: str) -> str:
     """
     if "&" in text:
         text = text.replace("&c", "et cetera").replace("&", " and ")
+    text = read_today(text)
     text = ABBREVIATION.sub(_abbreviation, LATIN.sub(_latin, TITLE.sub(_title, text)))
     text = ROMAN.sub(_roman, MC.sub("Mc ", text))
-    return _numbers(text) if DIGIT.search(text) else text
+    return read_numbers(text) if DIGIT.search(text) else text
 
 
 # --- Abbreviations ----------------------------------------------------------------------------------------
@@ -114,7 +115,7 @@ ROMAN = re.compile(
 def roman_numeral(text: str) -> str | None:
     """A Roman numeral up to 399 in words; None for any other text."""
     number = ROMANS.get(text)
-    return None if number is None else _cardinal(number)
+    return None if number is None else cardinal(number)
 
 
 def _roman(match: re.Match[str]) -> str:
@@ -127,131 +128,5 @@ def _roman(match: re.Match[str]) -> str:
     if match["king"] and match["initial"] is not None:  # "James V. Smith": his full stop has gone already
         return match[0]
     if match["king"]:
-        return f"{match['king']} the {_ordinal(number)}"
-    return f"{match['head'] or ''} {_cardinal(number)}"
-
-
-# --- Numbers ----------------------------------------------------------------------------------------------
-
-MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
-CURRENCIES = {
-    "$": ("dollar", "cent"),
-    "£": ("pound", "penny"),
-    "L": ("pound", "penny"),
-    "€": ("euro", "cent"),
-}
-SINGULAR_FRACTIONS = {2: "half", 4: "quarter"}
-
-DIGIT = re.compile(r"\d")
-LONG = re.compile(r"\d{16,}")  # no quantity: read digit by digit
-MONEY = re.compile(r"([$£€]|\bL(?=\d)) ?(\d[\d,]{0,20})(?:\.(\d+))?(?: (hundred|thousand|million|billion)\b)?")
-STERLING = re.compile(r"\b(\d+)(?:([ls])\.|d\b\.?)(?!\w)")
-CLOCK = re.compile(r"(?<![\d:])(\d\d?):([0-5]\d)(?![\d:])")
-DAY = re.compile(rf"\b({MONTHS}) (\d\d?)(?:d\b|(?![\d:/%a-z]|,\d))")
-OLD_ORDINAL = re.compile(r"(\b[Tt]he )?(?<![\w,])(\d*(?<!1)[23])d\b(?(1)|(?!\.))")  # the 2d, 23d; but 3d. is threepence
-FRACTION = re.compile(r"(?:(\d+)[ -] ?)?(?<![\d/])(\d+)/(\d+)(?![\d/])")
-ORDINAL = re.compile(r"(\d[\d,]{0,20})(?:st|nd|rd|th)\b")
-DECADE = re.compile(r"'?\b(\d*0)'?s\b")
-RANGE = re.compile(r"(?<=\d) ?--? ?(?=\d)")
-GLUED = re.compile(r"(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)")
-NUMBER = re.compile(r"(?:(\d{1,3}(?:,\d{3}){1,6}(?!\d)|\d+)(?:\.(\d+))?|(?<!\w)\.(\d+))")
-
-
-@lru_cache(maxsize=10_000)
-def _cardinal(n: int) -> str:
-    return num2words(n).capitalize()  # so that a sentence that begins with a number is seen to begin
-
-
-@lru_cache(maxsize=10_000)
-def _ordinal(n: int) -> str:
-    return num2words(n, to="ordinal").capitalize()
-
-
-def _integer(digits: str) -> str:
-    """'1,863' as a quantity, '1863' as a year, '007' digit by digit."""
-    plain = digits.replace(",", "")
-    n = int(plain)
-    if plain[0] == "0" and len(plain) > 1:
-        return _digits(plain)
-    if len(digits) == 4 and (1010 <= n < 2000 or 2010 <= n < 2100):
-        century, year = divmod(n, 100)
-        rest = "hundred" if year == 0 else f"o {_cardinal(year)}" if year < 10 else _cardinal(year)
-        return f"{_cardinal(century)} {rest}"
-    return _cardinal(n)
-
-
-def _digits(digits: str) -> str:
-    return " ".join("o" if digit == "0" else _cardinal(int(digit)) for digit in digits)
-
-
-def _decimals(digits: str) -> str:
-    return "point " + _digits(digits)
-
-
-def _count(n: int, thing: str) -> str:
-    plural = "pence" if thing == "penny" else thing + "s"
-    return f"{_cardinal(n)} {thing if n == 1 else plural}"
-
-
-def _money(match: re.Match[str]) -> str:
-    sign, whole, part, scale = match.groups()
-    unit, small = CURRENCIES[sign]
-    n = int(whole.replace(",", ""))
-    if scale:
-        return f" {_cardinal(n)} {_decimals(part) if part else ''} {scale} {unit}s"
-    if part and len(part) == 2 and int(part):
-        cents = _count(int(part), small)
-        return f" {_count(n, unit)} and {cents}" if n else f" {cents}"
-    comma = "," if whole.endswith(",") else ""
-    return f" {_count(n, unit)}{comma}"
-
-
-def _sterling(match: re.Match[str]) -> str:
-    """10s. 6d."""
-    n = int(match[1])
-    if match[2] is None and 1 < n < 12:
-        return f" {_cardinal(n)}pence"
-    return " " + _count(n, {"l": "pound", "s": "shilling", None: "penny"}[match[2]])
-
-
-def _clock(match: re.Match[str]) -> str:
-    hours, minutes = int(match[1]), int(match[2])
-    rest = "o'clock" if minutes == 0 else f"o {_cardinal(minutes)}" if minutes < 10 else _cardinal(minutes)
-    return f" {_cardinal(hours)} {rest}"
-
-
-def _fraction(match: re.Match[str]) -> str:
-    whole, top, bottom = match[1], int(match[2]), int(match[3])
-    if not 1 < bottom <= 100:
-        return f"{whole or ''} {_cardinal(top)} over {_cardinal(bottom)}"
-    name = SINGULAR_FRACTIONS.get(bottom) or _ordinal(bottom)
-    if top != 1:
-        name = "halves" if bottom == 2 else name + "s"
-    if whole is None:
-        return f" {_cardinal(top)} {name}"
-    return f" {_integer(whole)} and {'a' if top == 1 else _cardinal(top)} {name}"
-
-
-def _decade(match: re.Match[str]) -> str:
-    words = _integer(match[1])
-    return f" {words[:-1]}ies" if words.endswith("y") else f" {words}s"
-
-
-def _number(match: re.Match[str]) -> str:
-    whole, part, bare_part = match.groups()
-    part = part or bare_part
-    return f" {_integer(whole) if whole else ''} {_decimals(part) if part else ''}".rstrip()
-
-
-def _numbers(text: str) -> str:
-    text = LONG.sub(lambda match: " ".join(match[0]), text)
-    text = MONEY.sub(_money, text)
-    text = DAY.sub(lambda m: f"{m[1]} {_ordinal(int(m[2]))}", text)
-    text = OLD_ORDINAL.sub(lambda m: f"{m[1] or ''}{_ordinal(int(m[2]))}", text)
-    text = STERLING.sub(_sterling, text)
-    text = CLOCK.sub(_clock, text)
-    text = FRACTION.sub(_fraction, text)
-    text = ORDINAL.sub(lambda m: " " + _ordinal(int(m[1].replace(",", ""))), text)
-    text = DECADE.sub(_decade, text)
-    text = RANGE.sub(" to ", text.replace("%", " per cent"))
-    return NUMBER.sub(_number, GLUED.sub(" ", text))
+        return f"{match['king']} the {ordinal(number)}"
+    return f"{match['head'] or ''} {cardinal(number)}"
