@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lm.text.numbers import DIGIT
 from lm.text.spoken import roman_numeral, spell_out
+from lm.text.turns import MISSPELT, WRAPPED, a_line_each, said, turns
 from lm.text.vocabulary import END, SPECIAL_WORDS
 
 WORD = re.compile(r"[A-Z]+(?:'[A-Z]+)*")
@@ -100,20 +101,26 @@ FOREIGN = frozenset(
 
 
 def sentences(lines: Iterable[str], dropped: Counter[str] | None = None) -> Iterator[str]:
-    """The sentences of a plain-text book: words in upper case, separated by single spaces.
+    """The sentences of a plain text: words in upper case, separated by single spaces.
 
-    `lines` are wrapped into paragraphs, blank lines between them. What is not English prose or verse is left
-    out and, where `dropped` is given, counted there by reason:
+    `lines` are wrapped into paragraphs, blank lines between them, as in books; or each is a paragraph or a speaker's
+    turn, as text of today mostly has it (lm.text.turns tells which). What is not English prose, verse or speech is
+    left out and, where `dropped` is given, counted there by reason:
 
     - "table": a paragraph with more than one digit to three letters, or with wide gaps or dot leaders within more
       than half of its lines (of two or more), or with page numbers at the end of as many: tables, contents, indexes;
     - "notice": a paragraph in which Project Gutenberg speaks, or with a web address;
     - "foreign": a sentence with two or more of the commonest words of French, Latin, Italian, Spanish or German
-      that English lacks, and with fewer of its own.
+      that English lacks, and with fewer of its own;
+    - "code": a turn with more than one sign of programs and mark-up to 25 characters, or 40 characters without a space;
+    - "unpunctuated": a turn of more words than a sentence may have and nothing to part them, or a sentence in which
+      contractions have lost their apostrophes.
     """
     dropped = Counter() if dropped is None else dropped
-    for paragraph in _paragraphs(lines):
-        reason, text = _paragraph_text(paragraph)
+    lines = [line.strip() for line in lines]
+    by_turns = a_line_each(lines)
+    for paragraph in turns(lines) if by_turns else _paragraphs(lines):
+        reason, text = _turn_text(paragraph) if isinstance(paragraph, str) else _paragraph_text(paragraph)
         if reason:
             dropped[reason] += 1
             continue
@@ -121,6 +128,8 @@ def sentences(lines: Iterable[str], dropped: Counter[str] | None = None) -> Iter
             words = _words(sentence)
             if not FOREIGN.isdisjoint(words) and _is_foreign(words):
                 dropped["foreign"] += 1
+            elif by_turns and not MISSPELT.isdisjoint(words):
+                dropped["unpunctuated"] += 1
             elif len(words) > MAX_WORDS:
                 yield from (" ".join(piece) for piece in _pieces(sentence, SPLITS))
             elif words:
@@ -135,7 +144,6 @@ def _is_foreign(words: list[str]) -> bool:
 def _paragraphs(lines: Iterable[str]) -> Iterator[list[str]]:
     paragraph: list[str] = []
     for line in lines:
-        line = line.strip()
         if line:
             paragraph.append(line)
         elif paragraph:
@@ -145,12 +153,18 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[list[str]]:
         yield paragraph
 
 
+def _turn_text(turn: str) -> tuple[str | None, str]:
+    """The same as `_paragraph_text` of a turn."""
+    reason, text = said(turn, MAX_WORDS)
+    return (reason, "") if reason else _paragraph_text([text])
+
+
 def _paragraph_text(lines: list[str]) -> tuple[str | None, str]:
     """Why the paragraph is left out (None: it stays), and its text with everything spelt out."""
     text = _fold(" ".join(lines))
     if NOTICE.search(text):
         return "notice", ""
-    if (len(lines) > 1 and _most(GAP, lines)) or _most(PAGE, lines):
+    if (len(lines) > 1 and _most(GAP, lines)) or (len(text) < WRAPPED * len(lines) and _most(PAGE, lines)):
         return "table", ""
     text = MARKUP.sub(" ", text)
     if len(lines) == 1 and (number := roman_numeral(text.strip(" ."))):
