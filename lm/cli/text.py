@@ -14,13 +14,18 @@ from lm.cli.options import JsonOption, OutputOption, heldout_sentences, open_lin
 
 def prepare_text(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="SOURCE...", help="Folders or .tar archives of .txt books, or single books.")
+        list[Path],
+        typer.Argument(metavar="SOURCE...", help="Folders or .tar archives of .txt books or talk, or single ones."),
     ],
     output: OutputOption,
     exclude: Annotated[Path | None, typer.Option(help="A list of books to leave out, one file name a line.")] = None,
     heldout: Annotated[Path | None, typer.Option(help="Put some books into this file instead.")] = None,
     heldout_books: Annotated[int, typer.Option(help="How many.", min=1)] = 20,
     heldout_words: Annotated[int, typer.Option(help="How many words of them all.", min=1)] = 500_000,
+    heldout_share: Annotated[
+        float | None,
+        typer.Option(help="Or such a share of them, whole, by a hash of their names.", min=0, max=1),
+    ] = None,
     avoid: Annotated[
         list[Path] | None,
         typer.Option(help="Transcripts, one a line: drop sentences that share eight words in a row with one."),
@@ -30,6 +35,8 @@ def prepare_text(
 ) -> None:
     """Turn books into normalised sentences, one a line; what is left out is reported on stderr.
 
+    A book has its lines wrapped and blank lines between paragraphs; of other texts each line may be a paragraph or a
+    speaker's turn.
     Copies of a book are found and left out. --avoid may be given several times; lm check-overlap says afterwards
     whether it was needed.
 
@@ -38,6 +45,8 @@ def prepare_text(
         lm prepare-text books/ --output books.txt
 
         lm prepare-text gutenberg.tar.gz --output books.txt.xz --exclude test-books.txt --avoid dev-clean.txt
+
+        lm prepare-text podcasts/ --output talk.txt --heldout talk-dev.txt --heldout-share 0.01
     """
     with one_line_errors():
         from lm.text.prepare import prepare_text as prepare
@@ -47,7 +56,18 @@ def prepare_text(
             with open_lines(exclude) as lines:
                 excluded = [name for line in lines if (name := line.strip())]
         transcripts = [words for path in avoid or [] for words in heldout_sentences(path).values()]
-        report = prepare(sources, output, excluded, heldout, heldout_books, heldout_words, jobs, seed, transcripts)
+        report = prepare(
+            sources,
+            output,
+            excluded,
+            heldout,
+            heldout_books,
+            heldout_words,
+            heldout_share,
+            jobs,
+            seed,
+            transcripts,
+        )
     lines_out = [f"{output}: {report.books} books, {report.sentences} sentences, {report.words} words"]
     if heldout:
         lines_out.append(f"{heldout}: {len(report.heldout)} books, {report.heldout_words} words")

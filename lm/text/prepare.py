@@ -101,9 +101,14 @@ def _normalize_book(book: Path) -> tuple[list[str], Counter[str]]:
     lines = list(sentences(_lines(book), dropped))
     if not _avoided:
         return lines, dropped
-    kept = [line for line in lines if _avoided.isdisjoint(ngrams(line.split()))]
+    kept = [line for line in lines if line not in _avoided and _avoided.isdisjoint(ngrams(line.split()))]
     dropped["held-out words"] += len(lines) - len(kept)
     return kept, dropped
+
+
+def _whole(words: Sequence[str]) -> list[str]:
+    """A short held-out sentence, unless it is one that everybody says."""
+    return [" ".join(words)] if len(words) >= 3 else []
 
 
 def _normalize_books(
@@ -133,6 +138,7 @@ def prepare_text(
     heldout: Path | None = None,
     heldout_books: int = 20,
     heldout_words: int = 500_000,
+    heldout_share: float | None = None,
     jobs: int | None = None,
     seed: int = 1,
     avoid: Iterable[Sequence[str]] = (),
@@ -144,14 +150,15 @@ def prepare_text(
     their number; archives are unpacked beside `output` for the time being. Left out are books whose file names are in
     `exclude`, and copies: books half of whose sentences stood in a book before. With `heldout`, the first
     `heldout_books` of the shuffled books go there instead, each cut to its share of `heldout_words`, and later books
-    that share sentences with them are left out.
+    that share sentences with them are left out. With `heldout_share` so large a share of the books goes there instead,
+    whole, and by a hash of their names: a book stays held out, whatever others come or go.
 
     `avoid` are normalised sentences that models are to be measured on: what shares eight words in a row with one of
     them is dropped, and counted as "held-out words"; then `lm.overlap.find_overlaps` finds nothing.
 
     Errors: FileNotFoundError for a missing source, ValueError for one that can't be read or when no book is left.
     """
-    avoided = frozenset(gram for words in avoid for gram in ngrams(words))
+    avoided = frozenset(gram for words in avoid for gram in ngrams(words) or _whole(words))
     jobs = jobs or os.cpu_count() or 1
     outputs = [output, heldout] if heldout else [output]
     for path in outputs:
@@ -179,9 +186,13 @@ def prepare_text(
                     report.empty.append(name)
                 elif 2 * len(prints & seen) > len(prints):
                     report.duplicates.append(name)
-                elif tuning and len(report.heldout) < heldout_books:
+                elif tuning and heldout_share is None and len(report.heldout) < heldout_books:
                     report.heldout.append(name)
                     report.heldout_words += _write(_first_words(lines, heldout_words // heldout_books), tuning[0])
+                    held |= prints
+                elif tuning and heldout_share is not None and zlib.crc32(name.encode()) < heldout_share * 2**32:
+                    report.heldout.append(name)
+                    report.heldout_words += _write(lines, tuning[0])
                     held |= prints
                 elif len(prints & held) > 2:
                     report.near_heldout.append(name)

@@ -46,6 +46,30 @@ def test_prepares_a_library(library: Path, tmp_path: Path) -> None:
     assert open_text(tmp_path / "parallel.txt.xz").read() == text
 
 
+def test_the_same_share_is_held_out_whatever_else_is_there(tmp_path: Path) -> None:
+    def prepared(count: int) -> tuple[list[str], list[str]]:
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for number in range(count):
+            (folder / f"{number}.txt").write_text(f"We met {number} people there.\nThey were {number}.\n")
+        text, heldout = folder / "out/text", folder / "out/heldout"
+        report = prepare_text([folder], text, heldout=heldout, heldout_share=0.2, jobs=1)
+        assert len(heldout.read_text().split("\n")) == 2 * len(report.heldout) + 1
+        return sorted(report.heldout), sorted(path.name for path in folder.glob("*.txt"))
+
+    few, names = prepared(40)
+    many, _ = prepared(60)
+    assert 2 <= len(few) <= 16
+    assert few == sorted(set(many) & set(names))
+
+
+def test_whole_heldout_sentences_leave_the_text(tmp_path: Path) -> None:
+    (tmp_path / "talk.txt").write_text("I will be back.\nWe said: I will be back.\nThank you.\nNo, I will be back.\n")
+    report = prepare_text([tmp_path], tmp_path / "out", avoid=[["I", "WILL", "BE", "BACK"], ["THANK", "YOU"]], jobs=1)
+    assert (tmp_path / "out").read_text() == "WE SAID I WILL BE BACK\nTHANK YOU\nNO I WILL BE BACK\n"
+    assert report.dropped == {"held-out words": 1}
+
+
 @pytest.mark.parametrize("packing", ["", ".gz", ".xz"])
 def test_archives_are_read_as_folders_are(library: Path, tmp_path: Path, packing: str) -> None:
     archive = tmp_path / f"books.tar{packing}"
