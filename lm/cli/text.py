@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -125,9 +126,14 @@ def check_overlap(
 
 
 def build_vocabulary(
-    text: Annotated[Path, typer.Argument(help="Normalised sentences, as `lm prepare-text` writes them.")],
+    texts: Annotated[
+        list[Path], typer.Argument(metavar="TEXT...", help="Normalised sentences, as `lm prepare-text` writes them.")
+    ],
     output: OutputOption,
     size: Annotated[int, typer.Option(help="How many words.", min=1)] = 200_000,
+    alone: Annotated[
+        int, typer.Option(help="Of several texts: how often a word must stand in one that alone has it.", min=1)
+    ] = 1,
     speech_counts: Annotated[
         Path | None,
         typer.Option(help="Counts of transcripts' words (word<tab>count), to weigh in as much as the text."),
@@ -136,7 +142,7 @@ def build_vocabulary(
         list[Path] | None, typer.Option(help="Text, one sentence a line: report the share of its words left out.")
     ] = None,
 ) -> None:
-    """Write the commonest words of a text, one a line, the commonest first.
+    """Write the commonest words of a text, or of several, one a line, the commonest first.
 
     How much of the text they are is reported on stderr, and of each --heldout how much they lack.
 
@@ -145,20 +151,25 @@ def build_vocabulary(
         lm build-vocabulary books.txt --output vocabulary.txt --size 100000
 
         lm build-vocabulary books.txt --output vocabulary.txt --speech-counts word-counts.txt --heldout dev-clean.txt
+
+        lm build-vocabulary books.txt podcasts.txt meetings.txt --alone 8 --output vocabulary.txt
     """
     with one_line_errors():
         from lm.progress import progress_bar
-        from lm.text.vocabulary import SPECIAL_WORDS, count_words, oov_rate, read_counts
+        from lm.text.vocabulary import SPECIAL_WORDS, common_words, count_words, oov_rate, read_counts
         from lm.text.vocabulary import build_vocabulary as build
 
         heldout_lines = {path: map(" ".join, heldout_sentences(path).values()) for path in heldout or []}
         speech = read_counts(speech_counts) if speech_counts else None
-        with open_lines(text) as lines:
-            counts = count_words(progress_bar(lines, f"words of {text.name}", None))
-        vocabulary = build(counts, size, speech)
+        counts = []
+        for text in texts:
+            with open_lines(text) as lines:
+                counts.append(count_words(progress_bar(lines, f"words of {text.name}", None)))
+        vocabulary = build(common_words(counts, alone), size, speech)
         vocabulary.save(output)
         rates = {path: oov_rate(lines, vocabulary) for path, lines in heldout_lines.items()}
-    covered = sum(count for word, count in counts.items() if word in vocabulary) / max(1, counts.total())
+    together = sum(counts, Counter[str]())
+    covered = sum(count for word, count in together.items() if word in vocabulary) / max(1, together.total())
     print(f"{output}: {len(vocabulary) - len(SPECIAL_WORDS)} words, {covered:.2%} of the text's", file=sys.stderr)
     for path, rate in rates.items():
         print(f"{path}: {rate:.2%} of the words are out of vocabulary", file=sys.stderr)

@@ -119,6 +119,18 @@ def read_counts(path: Path) -> Counter[str]:
     return counts
 
 
+def common_words(counts: Sequence[Mapping[str, int]], alone: int) -> Counter[str]:
+    """How often words stand in several texts together: those that stand in two of them or more, or `alone` times.
+
+    A name or a slip of the pen that a single source has a few times says nothing of what is said elsewhere.
+    """
+    total, texts = Counter[str](), Counter[str]()
+    for own in counts:
+        total.update(own)
+        texts.update(own.keys())
+    return Counter({word: count for word, count in total.items() if texts[word] > 1 or count >= alone})
+
+
 def build_vocabulary(
     counts: Mapping[str, int], size: int, speech_counts: Mapping[str, int] | None = None
 ) -> Vocabulary:

@@ -11,6 +11,7 @@ from lm.text.vocabulary import (
     UNKNOWN,
     Vocabulary,
     build_vocabulary,
+    common_words,
     count_words,
     oov_rate,
     read_counts,
@@ -59,6 +60,21 @@ def test_takes_the_commonest_words_of_text_and_transcripts() -> None:
     assert list(build_vocabulary(counts, 3))[3:] == ["A", "B", "D"]
     # Transcripts weigh as much as the text, but bring in no word that the text lacks.
     assert list(build_vocabulary(counts, 3, {"C": 3, "X": 3}))[3:] == ["C", "A", "B"]
+
+
+def test_a_word_of_one_text_alone_must_be_frequent_there() -> None:
+    counts = [count_words(["A A B B C"]), count_words(["C D D D"])]
+    assert common_words(counts, 3) == {"C": 2, "D": 3}
+    assert common_words(counts, 1) == {"A": 2, "B": 2, "C": 2, "D": 3}
+
+
+def test_command_takes_several_texts(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    for path, text in zip(paths, ("A A B B C\n", "C D D D\n"), strict=True):
+        path.write_text(text)
+    arguments = ["build-vocabulary", *map(str, paths), "--alone", "3", "--output", str(tmp_path / "words.txt")]
+    assert "2 words, 55.56% of the text's" in CliRunner().invoke(app, arguments).stderr
+    assert (tmp_path / "words.txt").read_text() == "D\nC\n"
 
 
 def test_rate_of_words_outside() -> None:
