@@ -74,6 +74,10 @@ def build_ngram(
 def train(
     settings: Annotated[Path, typer.Argument(help="A TOML file; recipes/librispeech/lstm.toml is one.")],
     output: Annotated[Path, typer.Option(help="The folder for checkpoints and TensorBoard logs.")],
+    start_from: Annotated[
+        Path | None,
+        typer.Option(help="A model folder: begin with its LSTM, which may be smaller and know other words."),
+    ] = None,
 ) -> None:
     """Train an LSTM language model; print the path of its best checkpoint.
 
@@ -83,6 +87,8 @@ def train(
 
         lm train recipes/librispeech/lstm.toml --output exp/lstm
 
+        lm train settings.toml --start-from asr/default_model --output exp/larger
+
         torchrun --nproc-per-node 8 -m lm.cli train recipes/librispeech/lstm.toml --output exp/lstm
     """
     with one_line_errors():
@@ -90,7 +96,7 @@ def train(
         from lm.training.train import read_config
         from lm.training.train import train as run
 
-        best = run(read_config(settings), output)
+        best = run(read_config(settings), output, start_from)
         if processes()[0] == 0:
             print(best)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from lm.files import open_text
 from lm.lstm.model import LstmConfig
 from lm.text.vocabulary import END, Vocabulary
+from lm.training import grow
 from lm.training.engine import Budget, Training, fit, make_once, processes, read_settings
 from lm.training.network import Memory, WordLstm
 
@@ -175,11 +176,14 @@ def keep_memory() -> None:
         mallopt(*no_trimming)
 
 
-def train(config: LstmTrainConfig, output: Path) -> Path:
+def train(config: LstmTrainConfig, output: Path, start_from: Path | None = None) -> Path:
     """Train until the budget is spent; resume if `output` holds a checkpoint. Returns the best checkpoint's path.
 
     N processes of torchrun take the same steps as one process with N times the `rows`, as far as arithmetic goes; but
     each draws its own dropout. Word ids are kept beside `output`, in a folder that all processes must see.
+
+    start_from: a model folder, whose LSTM to begin with instead of random weights; it may be smaller, and of other
+    words (see lm.training.grow).
     """
     vocabulary = Vocabulary.load(Path(config.vocabulary))
     cache = output.parent / "tokens"
@@ -190,4 +194,6 @@ def train(config: LstmTrainConfig, output: Path) -> Path:
     torch.manual_seed(config.seed)
     keep_memory()
     module = LstmTraining(config, len(vocabulary))
+    if start_from:
+        grow.start_from(module.model, vocabulary, start_from)
     return fit(module, training, dev, output, monitor="dev/perplexity")
