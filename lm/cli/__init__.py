@@ -20,6 +20,7 @@ for command in (
     text.prepare_text,
     text.check_overlap,
     text.build_vocabulary,
+    text.blend,
     training.build_ngram,
     training.train,
     training.export,

@@ -173,3 +173,36 @@ def build_vocabulary(
     print(f"{output}: {len(vocabulary) - len(SPECIAL_WORDS)} words, {covered:.2%} of the text's", file=sys.stderr)
     for path, rate in rates.items():
         print(f"{path}: {rate:.2%} of the words are out of vocabulary", file=sys.stderr)
+
+
+def blend(
+    texts: Annotated[
+        list[str],
+        typer.Argument(metavar="TEXT[:SHARE]...", help="Normalised sentences, and their share of the words (1)."),
+    ],
+    output: OutputOption,
+    words: Annotated[float, typer.Option(help="How many words to take, in millions.", min=0.001)],
+    seed: Annotated[int, typer.Option(help="Of the order of blocks.")] = 1,
+) -> None:
+    """Mix texts of several kinds into one to train an LSTM on, in shuffled blocks of 15,000 words.
+
+    Shares are 1 each where none is given. A text with fewer words than its share is repeated.
+
+    Examples:
+
+        lm blend books.txt:0.42 talk.txt:0.43 news.txt:0.15 --words 60 --output blend.txt
+    """
+    with one_line_errors():
+        from lm.text.blend import blend as run
+
+        parts = [text.rpartition(":") for text in texts]
+        try:
+            named = [(Path(name), float(share)) if name else (Path(share), 1.0) for name, _, share in parts]
+        except ValueError:
+            raise ValueError(f"{' '.join(texts)}: want FILE or FILE:SHARE, as in books.txt:0.4") from None
+        for path, _ in named:
+            if not path.is_file():
+                raise FileNotFoundError(f"{path}: no such text; make it with 'lm prepare-text'")
+        passes = run([path for path, _ in named], [share for _, share in named], output, round(words * 1e6), seed=seed)
+    for (path, _), count in zip(named, passes, strict=True):
+        print(f"{path}: taken {count:.2f} times", file=sys.stderr)
