@@ -11,7 +11,7 @@ from lm.text.numbers import DIGIT, cardinal, digit_by_digit
 
 # What stands in a text that a pattern may match, which is found many times as fast; the pattern; what is said.
 SIGNS: list[tuple[str, re.Pattern[str], str]] = [
-    # Not of a sentence all in capitals, where it is the word.
+    # Not between words in capitals, where it is the word.
     ("US", re.compile(r"(?<![A-Z] )\bUS\b(?=[\s.,;:?!)'\"-])(?! [A-Z]{2})"), "U S"),
     ("-mail", re.compile(r"\b([Ee])-mail"), r"\1mail"),
     ("24/7", re.compile(r"\b24/7\b"), "twenty four seven"),
@@ -66,7 +66,7 @@ def read_today(text: str) -> str:
     if DOMAIN.search(text):
         text = ADDRESS.sub(_address, text)
     for sign, pattern, said in SIGNS:
-        if sign in text:
+        if sign in text and not (sign == "US" and text.isupper()):
             text = pattern.sub(said, text)
     if not DIGIT.search(text):
         return text
