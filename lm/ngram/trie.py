@@ -15,10 +15,10 @@ import numpy as np
 from lm.ngram.arpa import LN10, BackoffModel, read_arpa
 from lm.text.vocabulary import END, SPECIAL_WORDS, START, UNKNOWN, Vocabulary
 
-_MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
+MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
 _SANITY_BYTES = 88  # the magic bytes and test values
 BLOCK = 1 << 16  # entries read at once, so that little memory is needed beside the result
-_TRIE, _QUANTIZED_TRIE = 2, 3  # of KenLM's ModelType
+TRIE, QUANTIZED_TRIE = 2, 3  # of KenLM's ModelType
 NO_UNKNOWN = -100 * LN10  # log P(<unk>), as in KenLM, of a model without
 
 
@@ -83,16 +83,16 @@ def make_trie(model: BackoffModel, vocabulary: Vocabulary) -> NgramTables:
 def read_trie(path: Path, vocabulary: Vocabulary) -> NgramTables:
     """Read a KenLM trie, to be asked for the words of a vocabulary. Raises ValueError if the file is no such trie."""
     data = path.read_bytes()
-    if len(data) < _SANITY_BYTES + 20 or not data.startswith(_MAGIC):
+    if len(data) < _SANITY_BYTES + 20 or not data.startswith(MAGIC):
         raise ValueError(f"{path}: not a KenLM binary (version 5) or ARPA file; `lm build-ngram` makes one")
     order, _, kind, has_words, _ = struct.unpack_from("<B3xfIB3xI", data, _SANITY_BYTES)
-    if kind not in (_TRIE, _QUANTIZED_TRIE) or not has_words or order < 2:
+    if kind not in (TRIE, QUANTIZED_TRIE) or not has_words or order < 2:
         raise ValueError(
             f"{path}: not a KenLM trie with its words but a binary of another kind; make it anew of its ARPA file by "
             "KenLM's `build_binary trie`, without -a and -v"
         )
     try:
-        return _unpack(data, order, kind == _QUANTIZED_TRIE, vocabulary)
+        return _unpack(data, order, kind == QUANTIZED_TRIE, vocabulary)
     except (IndexError, TypeError, ValueError, struct.error):
         raise ValueError(f"{path}: a damaged KenLM trie; copy it, or make it, anew") from None
 
