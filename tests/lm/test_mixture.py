@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from lm.mixture import (
     LinearMixture,
     LogLinearMixture,
+    RunningMixture,
     em_gains,
     em_weights,
     fit_mixture,
@@ -152,3 +153,38 @@ def test_limits_the_words_of_a_log_linear_fit(models: Models) -> None:
     assert fit_mixture([models.ngram, models.lstm], sentences, log_linear=True, limit=20).tokens == 21
     with pytest.raises(ValueError, match="30 folds need as many sentences; there are 20"):
         fit_mixture([models.ngram, models.lstm], sentences, folds=30)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_running_weights_are_the_same_word_by_word_and_all_at_once(models: Models, rate: float) -> None:
+    mixture = RunningMixture([models.ngram, models.lstm], [0.2, 0.8], rate)
+    states, stepped = [mixture.initial()] * 2, []
+    for word in WORDS:
+        expected = mixture.next_words(states[0])
+        assert np.exp(expected).sum() == pytest.approx(1, abs=1e-5)
+        scores, states = mixture.score(states, [word, 5])
+        assert scores[0] == pytest.approx(expected[word], abs=0.05)  # tiny.bin is quantised: see NgramModel.next_words
+        stepped.append(scores[0])
+        states = [states[0]] * 2
+    assert mixture.log_probs([WORDS, [3]])[0] == pytest.approx(stepped, abs=1e-4)
+    assert mixture.read(mixture.initial(), WORDS).log_weights == pytest.approx(states[0].log_weights, abs=1e-4)
+    if rate == 0:
+        linear = LinearMixture([models.ngram, models.lstm], [0.2, 0.8])
+        assert mixture.log_probs([WORDS])[0] == pytest.approx(linear.log_probs([WORDS])[0], abs=1e-5)
+
+
+def test_running_weights_go_to_the_model_that_foretells_best(models: Models) -> None:
+    words = 30 * [3, 9, 5, END]
+    alone = [np.concatenate(model.log_probs([words])).mean() for model in (models.ngram, models.lstm)]
+    mixture = RunningMixture([models.ngram, models.lstm], [0.5, 0.5], 0.05)
+    weights = np.exp(mixture.read(mixture.initial(), words).log_weights)
+    assert weights.sum() == pytest.approx(1)
+    assert weights.argmax() == np.argmax(alone)
+    static = LinearMixture([models.ngram, models.lstm], [0.5, 0.5])
+    assert mixture.log_probs([words])[0].mean() > static.log_probs([words])[0].mean()
+
+
+def test_running_weights_say_what_is_wrong(models: Models) -> None:
+    for weights, rate in (([0.2, 0.2], 0.1), ([0.5, 0.5], 1.0)):
+        with pytest.raises(ValueError, match="sum of 1 and a rate"):
+            RunningMixture([models.ngram, models.lstm], weights, rate)
