@@ -226,6 +226,47 @@ def shards(
         print(f"{folder}: {len(prepared.cuts)} utterances", file=sys.stderr)
 
 
+@app.command("augment")
+def augment_(
+    manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST...", help="Manifests: .jsonl or .jsonl.gz.")],
+    output: Annotated[Path, typer.Option(help="A folder: for manifests of the same names, and their audio.")],
+    noise: Annotated[Path, typer.Option(help="A folder of noises, 16 kHz. A third of them is left to benchmarks.")],
+    version: Annotated[int, typer.Option(help="Each number gives another copy, the same one every time.")] = 1,
+    rooms: Annotated[int, typer.Option(help="How many rooms are simulated.", min=1)] = 400,
+    jobs: Annotated[int | None, typer.Option(help="Processes.", min=1, show_default="one a core")] = None,
+    room_share: Annotated[float, typer.Option(help="Of the recordings are made in a room.", min=0, max=1)] = 0.5,
+    noise_share: Annotated[float, typer.Option(help="… have noise, music or babble.", min=0, max=1)] = 0.67,
+    codec_share: Annotated[float, typer.Option(help="… go through a coder.", min=0, max=1)] = 0.33,
+    quietest_noise: Annotated[float, typer.Option(help="dB below the speech.")] = 20.0,
+    loudest_noise: Annotated[float, typer.Option(help="dB below the speech.")] = 0.0,
+) -> None:
+    """Write a copy of a manifest's speech as it is heard in rooms, in noise, by telephone; to be trained on beside it.
+
+    Words keep their times. What befell an utterance stands in the field conditions of its copy.
+
+    Needs pyroomacoustics and, for telephones, av: pip install 'nicebeach[augment]'.
+
+    Examples:
+
+        data-prep augment train.jsonl.gz more.jsonl.gz --noise noises --output in-rooms-1
+
+        data-prep augment train.jsonl.gz --noise noises --output in-rooms-2 --version 2 --loudest-noise 5
+    """
+    with one_line_errors():
+        from data_prep.augment import augment
+        from data_prep.conditions import Shares, noise_files
+        from data_prep.manifest import read_manifest
+
+        corpora = {path.name.split(".jsonl")[0]: list(read_manifest(path).cuts) for path in manifests}
+        noises = noise_files(noise, aside=False)
+        if not noises:
+            raise ValueError(f"{noise}: holds no sounds to train with")
+        shares = Shares(room=room_share, noise=noise_share, codec=codec_share, snr=(loudest_noise, quietest_noise))
+        augment(corpora, output, noises, version, shares, rooms, jobs or len(os.sched_getaffinity(0)))
+        for name, cuts in corpora.items():
+            print(f"{output / name}.jsonl.gz: {len(cuts)} utterances", file=sys.stderr)
+
+
 @app.command()
 def check_overlap(
     train: Annotated[list[Path], typer.Argument(metavar="TRAIN...", help="What is trained on: manifests or corpora.")],
