@@ -232,7 +232,8 @@ def main() -> None:
         options.json.write_text(json.dumps(everything, indent=1) + "\n")
 
 
-try:
-    main()
-except (ValueError, OSError) as error:
-    sys.exit(f"error: {error}")
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
