@@ -1,10 +1,9 @@
 """Copies of a manifest's speech as it is heard in rooms, in noise and over telephones: see data_prep.conditions."""
 
-import os
 import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,7 @@ class Voices:
         self._cuts = cuts
 
     def __call__(self, random: np.random.Generator) -> np.ndarray:
-        return waveform(self._cuts[random.integers(len(self._cuts))])
+        return waveform(self._cuts[int(random.integers(len(self._cuts)))])
 
 
 def waveform(cut: MonoCut) -> np.ndarray:
@@ -78,6 +77,7 @@ def waveform(cut: MonoCut) -> np.ndarray:
 
 
 def generator(version: int, cut: MonoCut) -> np.random.Generator:
+    """What a copy of a cut is drawn by: the same, whichever others are copied."""
     return np.random.default_rng([version, zlib.crc32(cut.id.encode())])
 
 
@@ -85,13 +85,12 @@ def _response(seed: list[int]) -> np.ndarray:
     return room_response(np.random.default_rng(seed), ROOM_T60, ROOM_DISTANCE)
 
 
-_job: Any = None  # of a process of the pool
+_job: Any = None  # what `_begin` was given: too large to come with each cut
 
 
 def _begin(job: Job) -> None:
     global _job
     _job = job
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _copy(path: Path, cut: MonoCut) -> MonoCut:
@@ -100,7 +99,6 @@ def _copy(path: Path, cut: MonoCut) -> MonoCut:
     duration = len(samples) / RATE
     identifier = f"{cut.id}-{_job.version}"
     supervision = cut.supervisions[0]
-    custom = {**(supervision.custom or {}), "conditions": told}
     return MonoCut(
         id=identifier,
         start=0.0,
@@ -114,15 +112,13 @@ def _copy(path: Path, cut: MonoCut) -> MonoCut:
             duration=duration,
         ),
         supervisions=[
-            type(supervision)(
+            replace(
+                supervision,
                 id=identifier,
                 recording_id=identifier,
                 start=0.0,
                 duration=duration,
-                text=supervision.text,
-                speaker=supervision.speaker,
-                gender=supervision.gender,
-                custom=custom,
+                custom={**(supervision.custom or {}), "conditions": told},
             )
         ],
     )

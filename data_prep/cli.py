@@ -253,11 +253,16 @@ def augment_(
         data-prep augment train.jsonl.gz --noise noises --output in-rooms-2 --version 2 --loudest-noise 5
     """
     with one_line_errors():
-        from data_prep.augment import augment
-        from data_prep.conditions import Shares, noise_files
+        try:
+            from data_prep.augment import augment
+            from data_prep.conditions import Shares, noise_files
+        except ModuleNotFoundError as missing:
+            raise ValueError(f"{missing}: pip install 'nicebeach[augment]'") from None
         from data_prep.manifest import read_manifest
 
         corpora = {path.name.split(".jsonl")[0]: list(read_manifest(path).cuts) for path in manifests}
+        if len(corpora) < len(manifests):
+            raise ValueError("two manifests have the same name, and so would their copies: rename one")
         noises = noise_files(noise, aside=False)
         if not noises:
             raise ValueError(f"{noise}: holds no sounds to train with")

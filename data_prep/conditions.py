@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
+import pyroomacoustics
 import soundfile
 import soxr
 from scipy.signal import butter, fftconvolve, sosfiltfilt
@@ -33,8 +36,6 @@ def room_response(random: np.random.Generator, t60: Range, distance: Range) -> n
 
     t60: seconds in which sound decays by 60 dB; distance: metres from the talker to the microphone.
     """
-    import pyroomacoustics
-
     while True:
         size = random.uniform([2.5, 2.5, 2.3], [8.0, 6.0, 3.5])
         corner = np.array([0.3, 0.3, 0.5])  # nobody stands nearer to two walls and the floor
@@ -94,7 +95,7 @@ def is_kept_aside(name: str) -> bool:
 def noise_excerpt(random: np.random.Generator, files: Sequence[Path], samples: int) -> np.ndarray:
     """A stretch of one of the files, which are of 16 kHz, from anywhere in it. Raises ValueError if all are silent."""
     for _ in range(100):
-        path = files[random.integers(len(files))]
+        path = files[int(random.integers(len(files)))]
         frames = soundfile.info(path).frames
         start = int(random.integers(max(1, frames - samples)))
         sound, rate = soundfile.read(path, samples, start, dtype="float32", always_2d=True)
@@ -219,7 +220,7 @@ def _by_soundfile(
     """compression: 0 to 1, which libsndfile maps to the highest and lowest bit rate of Opus and MP3."""
     file = io.BytesIO()
     # soundfile takes the settings of a bit rate for these two alone.
-    settings = {} if compression is None else {"compression_level": compression}
+    settings: dict[str, Any] = {} if compression is None else {"compression_level": compression}
     if subtype == "MPEG_LAYER_III":
         settings["bitrate_mode"] = "CONSTANT"
     soundfile.write(file, sound, rate, format=container, subtype=subtype, **settings)
@@ -228,8 +229,6 @@ def _by_soundfile(
 
 
 def _amr(sound: np.ndarray, kilobits: float) -> np.ndarray:
-    import av
-
     file = io.BytesIO()
     with av.open(file, "w", format="amr") as container:
         stream = container.add_stream("libopencore_amrnb", rate=TELEPHONE_RATE)
@@ -241,7 +240,7 @@ def _amr(sound: np.ndarray, kilobits: float) -> np.ndarray:
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
     file.seek(0)
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         return np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], 1)[0]
 
 

@@ -62,6 +62,7 @@ from peers import HERE, WHISPER, environment
 NEAR, FAR = ((0.25, 0.5), (0.4, 0.9)), ((0.4, 0.7), (1.5, 2.5))  # T60 in s, distance in m
 ROOMS = 40  # of either kind
 SEED = 1_000_000  # far from the versions of data-prep augment, which seed its rooms
+SHIPPED = "shipped"  # the name of our own model
 LEVEL = -26.0  # dB of full scale, before coders
 
 
@@ -137,11 +138,12 @@ def write_sounds(names: list[str], speech: list[np.ndarray], place: Place, folde
 
 
 def transcribe(recognizer: str, files: list[str]) -> list[str]:
-    """By a process of ../peers/run.py. recognizer: "whisper" or one of our model folders."""
+    """By a process of ../peers/run.py. recognizer: "whisper", SHIPPED or one of our model folders."""
     if recognizer == "whisper":
         command = [environment(WHISPER), HERE / "run.py", "whisper"]
     else:
-        command = [sys.executable, HERE / "run.py", "nicebeach", str(Path(recognizer).absolute())]
+        model = DEFAULT if recognizer == SHIPPED else Path(recognizer)
+        command = [sys.executable, HERE / "run.py", "nicebeach", str(model.absolute())]
     print(f"{recognizer}:", file=sys.stderr)
     done = subprocess.run(command, check=True, input=json.dumps(files), stdout=subprocess.PIPE, text=True)
     texts: list[str] = json.loads(done.stdout)["texts"]
@@ -197,11 +199,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", required=True, help="as asr evaluate reads them")
     parser.add_argument("--noise", type=Path, required=True, help="folder of noises, 16 kHz")
     parser.add_argument("--limit", type=int, help="use so many utterances of each corpus, evenly spread")
-    parser.add_argument("--model", type=Path, action="append", help="our model folder; default: the one that ships")
+    parser.add_argument("--model", action="append", help=f"our model folder; default: {SHIPPED}, the one that ships")
     parser.add_argument("--ours-alone", action="store_true", help="without Whisper")
     parser.add_argument("--json", type=Path, help="a file for all texts and counts")
     options = parser.parse_args()
-    recognizers = [str(model) for model in options.model or [DEFAULT]] + ["whisper"] * (not options.ours_alone)
+    recognizers = [*(options.model or [SHIPPED]), *(() if options.ours_alone else ("whisper",))]
 
     noises = noise_files(options.noise, aside=True)
     if not noises:
