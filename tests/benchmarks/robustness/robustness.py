@@ -9,7 +9,7 @@ always the same, whichever others are there. Noises are those that data-prep aug
 seeds than its, the voices of a babble are other utterances of the same corpus. `--noise` is a folder such as
 ../shared/data/more/gather.py fills.
 
---model may be given several times, to compare ours. Whisper is as in ../peers: tiny.en, int8, beam 5.
+--model may be given several times. Whisper is as in ../peers: tiny.en, int8, beam 5.
 
 The figures are word error rates in per cent; the mean is that over conditions and corpora, with its 95 % interval by
 resampling the utterances.
@@ -138,9 +138,9 @@ def write_sounds(names: list[str], speech: list[np.ndarray], place: Place, folde
 
 
 def transcribe(recognizer: str, files: list[str]) -> list[str]:
-    """By a process of ../peers/run.py. recognizer: "whisper", SHIPPED or one of our model folders."""
-    if recognizer == "whisper":
-        command = [environment(WHISPER), HERE / "run.py", "whisper"]
+    """By a process of ../peers/run.py. recognizer: WHISPER.key, SHIPPED or one of our model folders."""
+    if recognizer == WHISPER.key:
+        command = [environment(WHISPER), HERE / "run.py", WHISPER.key]
     else:
         model = DEFAULT if recognizer == SHIPPED else Path(recognizer)
         command = [sys.executable, HERE / "run.py", "nicebeach", str(model.absolute())]
@@ -199,11 +199,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", required=True, help="as asr evaluate reads them")
     parser.add_argument("--noise", type=Path, required=True, help="folder of noises, 16 kHz")
     parser.add_argument("--limit", type=int, help="use so many utterances of each corpus, evenly spread")
-    parser.add_argument("--model", action="append", help=f"our model folder; default: {SHIPPED}, the one that ships")
-    parser.add_argument("--ours-alone", action="store_true", help="without Whisper")
+    parser.add_argument("--model", action="append", help=f"our model folder, {SHIPPED} or whisper; default: these two")
     parser.add_argument("--json", type=Path, help="a file for all texts and counts")
     options = parser.parse_args()
-    recognizers = [*(options.model or [SHIPPED]), *(() if options.ours_alone else ("whisper",))]
+    recognizers = options.model or [SHIPPED, WHISPER.key]
 
     noises = noise_files(options.noise, aside=True)
     if not noises:
@@ -225,9 +224,11 @@ def main() -> None:
                 found[data.name][recognizer] = np.reshape(errors, shape), np.reshape(words, shape)
         print(f"{data}: {len(cuts)} utterances", file=sys.stderr)
         everything[str(data)] = {"ids": [cut.id for cut in cuts], "references": references, "texts": texts}
+        if options.json:
+            options.json.write_text(
+                json.dumps({"conditions": list(CONDITIONS), "corpora": everything}, indent=1) + "\n"
+            )
     report(found)
-    if options.json:
-        options.json.write_text(json.dumps({"conditions": list(CONDITIONS), "corpora": everything}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
