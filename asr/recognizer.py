@@ -16,11 +16,12 @@ from asr.acoustic.stream import AcousticStream
 from asr.audio import reading
 from asr.audio.channels import Channel
 from asr.audio.features import HOP, SAMPLE_RATE
+from asr.audio.sound import Warn, add_span, places
 from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch
 from asr.decoder.confidence import confidences
 from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.decoder.rescore import rescore, state_after
-from asr.decoder.segments import Chunk, Window, blanks, chunks, is_silent, seam, windows
+from asr.decoder.segments import Chunk, Window, blanks, chunks, is_loud, is_silent, is_steady, seam, windows
 from asr.lexicon.letter_to_sound import LetterToSound
 from asr.lexicon.lexicon import compile_tree, read_lexicon
 from asr.lexicon.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 # Root mean squares. The front end forgets how loud a recording is, but not so far below the rounding of 16 bits that
 # quiet ones would come near: what is quieter than nearly all that the model has heard is raised to what was usual.
 QUIET, USUAL = 0.005, 0.03
+OFFSET = 0.25  # of the deviation; a mean beyond it is no chance, but a fault of the recorder, which hides what is quiet
 
 
 @dataclass(frozen=True)
@@ -153,29 +155,36 @@ class Recognizer:
 
         start, end: the part to hear, in seconds; all times remain those of the whole. nbest: how many hypotheses of
         each segment are kept, at most. progress: is told how many seconds are done.
-        Raises AudioError if there is no usable sound.
+        What is damaged is left out, and the transcript's warnings tell where. Raises AudioError if there is no usable
+        sound.
         """
         source = Path(source) if isinstance(source, str) else source
         segments = []
-        for segment in self.segments(reading.blocks(source, Channel(channel), start, end, rate), start, nbest):
+        warnings: list[str] = []
+        blocks = reading.blocks(source, Channel(channel), start, end, rate, warnings.append)
+        for segment in self.segments(blocks, start, nbest, warnings.append):
             segments.append(segment)
             if progress:
                 progress(segment.end - start)
         # A few samples of a high rate may be none at 16 kHz.
-        return Transcript(round(segments[-1].end - start, 2) if segments else 0.0, segments)
+        return Transcript(round(segments[-1].end - start, 2) if segments else 0.0, segments, warnings)
 
-    def segments(self, blocks: Iterable[np.ndarray], start: float = 0.0, nbest: int = 10) -> Iterator[Segment]:
+    def segments(
+        self, blocks: Iterable[np.ndarray], start: float = 0.0, nbest: int = 10, warn: Warn = reading.log.warning
+    ) -> Iterator[Segment]:
         """The segments of a recording, each as soon as it is decoded; memory doesn't grow with the recording.
 
         blocks: float32 [n] each, at 16 kHz, as from reading.blocks. start: the time in seconds at which they begin.
-        nbest: how many hypotheses of each are kept, at most.
+        nbest: how many hypotheses of each are kept, at most. warn: is told at the end of what is loud, but no speech.
         """
-        samples = 0
+        samples, loud, spoken_of = 0, 0, False
+        steady: list[tuple[float, float]] = []
 
         def counted() -> Iterator[np.ndarray]:
-            nonlocal samples
+            nonlocal samples, loud
             for block in blocks:
                 samples += len(block)
+                loud += len(block) * is_loud(block)
                 yield block
 
         def seconds(frame: int) -> float:
@@ -183,7 +192,7 @@ class Recognizer:
 
         first, context = 0, NOTHING_SAID
         left = np.zeros((0, len(self.units.symbols)), np.float32)  # the frames after a seam
-        for chunk in self.chunks(counted()):
+        for chunk in self.chunks(counted(), steady):
             log_probs = np.concatenate([left, chunk.log_probs])
             hypotheses = self.decode(log_probs, context, chunk.pause)
             if not chunk.pause:
@@ -200,8 +209,16 @@ class Recognizer:
                 Word(word, seconds(first + spoken), seconds(first + silent), round(confidence, 3))
                 for word, (spoken, silent), confidence in zip(best.words, best.times, sure, strict=True)
             ]
+            spoken_of |= bool(words)
             yield Segment(seconds(first), seconds(end), words, hypotheses[:nbest])
             first = end
+        if steady:
+            spans = [(start + time, length) for time, length in steady]
+            warn(f"{places(spans)} is loud, but always the same, as hum and noise are: taken for silence")
+        elif loud >= SAMPLE_RATE and not spoken_of:
+            warn(
+                f"{loud / SAMPLE_RATE:.1f} s of it are loud, but sound like no speech: perhaps music, noise or crosstalk"
+            )
 
     def _after(self, words: tuple[str, ...], context: Context, sentence_end: bool) -> Context:
         """The context after further words."""
@@ -211,18 +228,34 @@ class Recognizer:
         said = () if sentence_end else (*context.words, *words)[-self.search.ngram.order :]  # it looks back no further
         return Context(said, lstm)
 
-    def chunks(self, blocks: Iterable[np.ndarray]) -> Iterator[Chunk]:
-        """The emissions of a recording, between pauses. blocks: as for `segments`."""
+    def chunks(self, blocks: Iterable[np.ndarray], steady: list[tuple[float, float]] | None = None) -> Iterator[Chunk]:
+        """The emissions of a recording, between pauses. blocks: as for `segments`.
+
+        steady: takes start and length, in seconds, of what is loud, but isn't listened to, as it is always the same.
+        """
         if isinstance(self.acoustic, AcousticModel) and not self.acoustic.config.bidirectional:
             return chunks(AcousticStream(self.acoustic).run(blocks))
-        return chunks(self._read(window)[window.frames] for window in windows(blocks))
+
+        def emissions() -> Iterator[np.ndarray]:
+            frames = 0
+            for window in windows(blocks):
+                log_probs = self._read(window)[window.frames]
+                if steady is not None and is_loud(window.waveform) and is_steady(window.waveform):
+                    add_span(steady, frames * FRAME_SECONDS, len(log_probs) * FRAME_SECONDS)
+                frames += len(log_probs)
+                yield log_probs
+
+        return chunks(emissions())
 
     def _read(self, window: Window) -> np.ndarray:
         """The emissions of all of a window."""
         if is_silent(window.waveform):
             return blanks(output_length(len(window.waveform) // HOP + 1), len(self.units.symbols))
-        loudness = float(np.sqrt(np.square(window.waveform).mean()))
-        return self.emissions(window.waveform * np.float32(USUAL / loudness if loudness < QUIET else 1))
+        waveform, offset = window.waveform, float(window.waveform.mean())
+        if abs(offset) > OFFSET * float(waveform.std()):
+            waveform = waveform - np.float32(offset)
+        loudness = float(np.sqrt(np.square(waveform).mean()))
+        return self.emissions(waveform * np.float32(USUAL / loudness if loudness < QUIET else 1))
 
 
 def make_search(

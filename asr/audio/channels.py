@@ -8,6 +8,8 @@ from asr.audio.errors import AudioError
 if TYPE_CHECKING:
     import numpy as np
 
+OPPOSITE = 0.5  # correlation, with its sign turned over, at which one channel counts as the other upside down
+
 
 class Channel(StrEnum):
     """Which channel to hear: mix is the mean of all."""
@@ -18,11 +20,26 @@ class Channel(StrEnum):
 
 
 def one_channel(block: "np.ndarray", channel: Channel) -> "np.ndarray":
-    """[n, channels] to [n]. Raises AudioError where there is no such channel."""
+    """[n, channels] to [n]. Raises AudioError where there is no such channel.
+
+    A channel that is another turned upside down, by a plug wired the wrong way, is turned over before they are mixed,
+    as they would cancel each other.
+    """
     channels = block.shape[1]
     if channel is Channel.mix:
-        mono: np.ndarray = block.mean(axis=1)
+        mono: np.ndarray = (block * _signs(block) if channels > 1 else block).mean(axis=1)
         return mono
     if channel is Channel.right and channels < 2:
         raise AudioError("has one channel, so no right one: ask for left or mix")
     return block[:, 1 if channel is Channel.right else 0]
+
+
+def _signs(block: "np.ndarray") -> "np.ndarray":
+    """1 or -1 for each channel of [n, channels]: -1 for those that are the loudest upside down."""
+    # Steps from sample to sample tell little of hum, which may well have other signs than the speech.
+    steps = block[1:] - block[:-1]
+    power = (steps * steps).sum(0)
+    loudest = power.argmax()
+    likeness = steps.T @ steps[:, loudest]
+    opposite = likeness < -OPPOSITE * (power * power[loudest]) ** 0.5
+    return 1 - 2 * opposite.astype(block.dtype)

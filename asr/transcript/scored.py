@@ -38,13 +38,14 @@ def as_json(file: str, transcript: Transcript, weights: Weights) -> dict[str, An
         "segments": segments,
         "words": [vars(word) for word in transcript.words],
         "nbest": nbests[0] if nbests else [],
+        "warnings": transcript.warnings,
         "error": None,
     }
 
 
 def failure_as_json(file: str, problem: str) -> dict[str, Any]:
     """The same object of a recording that failed: `error` is the problem, `text` null."""
-    empty: dict[str, Any] = {"segments": [], "words": [], "nbest": [], "error": problem}
+    empty: dict[str, Any] = {"segments": [], "words": [], "nbest": [], "warnings": [], "error": problem}
     return {"file": file, "duration": None, "text": None} | empty
 
 

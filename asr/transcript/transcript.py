@@ -1,6 +1,6 @@
 """What was said in a recording, segment by segment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asr.decoder.hypothesis import Hypothesis
 from asr.transcript import formats
@@ -23,10 +23,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said in a recording, or in `duration` seconds of it."""
+    """What was said in a recording, or in `duration` seconds of it.
+
+    warnings: a line each about what couldn't be read or heard, such as a damaged part; most have none.
+    """
 
     duration: float
     segments: list[Segment]
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def text(self) -> str:

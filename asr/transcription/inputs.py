@@ -14,8 +14,10 @@ from typing import BinaryIO
 from asr.audio.errors import AudioError
 
 SUFFIXES = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64 "
-    ".m4a .m4b .mp4 .aac .webm .mkv .mov .wma .avi .amr .3gp".split()  # with the extra codecs
+    ".wav .flac .ogg .oga .opus .mp3 .mp2 .mpga .aif .aiff .aifc .au .snd .caf .w64 .rf64 .voc .sph "
+    # With the extra codecs:
+    ".m4a .m4b .m4v .mp4 .aac .webm .weba .mkv .mka .mov .qt .wma .wmv .asf .avi .flv .f4v .amr .3gp .3g2 .mpg .mpeg "
+    ".vob .ts .mts .m2ts .ogv .spx .ac3 .eac3 .dts .ape .wv .tta .tak .mpc .dsf .mxf .gsm".split()
 )  # of what is taken for a recording in a folder
 STDIN = Path("-")
 WRITER_SECONDS = 5  # within which somebody must open a named pipe to write

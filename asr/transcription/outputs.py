@@ -15,10 +15,14 @@ from asr.transcription.inputs import Recording
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a recording: its transcript by format, or a problem of one line."""
+    """What became of a recording: its transcript by format, with warnings of a line each, or a problem of one line.
+
+    A recording of which anything could be read hasn't failed, whatever the warnings tell of the rest.
+    """
 
     texts: dict[str, str]
     problem: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def as_text(path: Path) -> str:
@@ -31,9 +35,15 @@ def printable(path: Path) -> str:
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in as_text(path))
 
 
-def tell(recording: Recording, problem: str) -> None:
-    """The line on standard error about a recording that failed."""
-    print(f"error: {printable(recording.path)}: {problem}", file=sys.stderr, flush=True)
+def tell(recording: Recording, problem: str, kind: str = "error") -> None:
+    """A line on standard error about a recording: that it failed, or a warning."""
+    print(f"{kind}: {printable(recording.path)}: {problem}", file=sys.stderr, flush=True)
+
+
+def warn(recording: Recording, outcome: Outcome) -> None:
+    """The lines on standard error about what is missing in a transcript."""
+    for warning in outcome.warnings:
+        tell(recording, warning, "warning")
 
 
 class Output(Protocol):
@@ -72,6 +82,7 @@ class Printed:
     def _print(self, recording: Recording, outcome: Outcome) -> None:
         if outcome.problem:
             tell(recording, outcome.problem)
+        warn(recording, outcome)
         text = outcome.texts.get(self._form, "")
         if self._form == "json":
             if outcome.problem:
@@ -104,6 +115,7 @@ class Folder:
         if outcome.problem:
             tell(recording, outcome.problem)
             return False
+        warn(recording, outcome)
         try:
             for form, text in outcome.texts.items():
                 path = self._path(recording, form)

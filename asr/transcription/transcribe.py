@@ -106,7 +106,8 @@ def transcribe_one(
                 nbest=recognizer.search.config.nbest if TABLE in options.formats else options.nbest,
                 progress=_steps(recording.path, options, report) if report else None,
             )
-        return Outcome({form: render(form, recognizer, recording, transcript, options) for form in options.formats})
+        texts = {form: render(form, recognizer, recording, transcript, options) for form in options.formats}
+        return Outcome(texts, warnings=tuple(transcript.warnings))
     except AudioError as error:
         return Outcome({}, str(error))
     except MemoryError:

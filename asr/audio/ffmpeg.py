@@ -1,0 +1,238 @@
+"""Sound by FFmpeg, through PyAV: whatever libsndfile doesn't know, and what is damaged."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import numpy as np
+
+from asr.audio.errors import AudioError
+from asr.audio.sound import CONVERT, Sound, check_rate
+
+if TYPE_CHECKING:
+    from av import AudioFrame, AudioStream, Packet
+    from av.container import InputContainer
+
+CODECS = "m4a, mp4 and webm need pip install 'nicebeach[codecs]'"
+# What FFmpeg may take a file for. Among the others are playlists, which make it open further files and addresses.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf,avi,flv,live_flv,mpegts,mpeg,mpegvideo,amr,amrnb,amrwb,ac3,eac3,dts,"
+    "truehd,ape,wv,tta,tak,mpc,mpc8,shn,wav,w64,aiff,caf,au,voc,ogg,flac,mp3,loas,rm,dsf,iff,oma,gsm,nut,mxf,dv,wtv,nsv"
+)
+# Nor may it open anything else for what it finds in a file.
+OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
+MICROSECONDS = 1_000_000  # FFmpeg's unit of time
+JITTER = 0.1  # seconds; closer time stamps are taken for consecutive
+LONGEST_HOLE = 12 * 3600.0  # seconds; what jumps further is taken for a fault
+REMEMBERED = 8  # earlier origins of time stamps
+BEFORE = 1.0  # seconds that decoders need to begin well
+UNREAD = 0.2  # of the bytes of a file; its index may follow its sound
+PATIENCE = 100  # packets that can't be read, one after the other
+MOST_UNFRAMED = 1 << 26  # bytes
+# Those that say how long they are, where others are guessed from the bit rate, or from the last time stamp.
+KNOW_LENGTH = "matroska,webm avi asf flv flac caf wav w64 aiff ape wv tta tak".split()
+MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
+
+
+class Clock:
+    """Time stamps to the time of a file.
+
+    Where they leave something out, so does time. Where they begin anew, as in files that were joined, or jump back, or
+    absurdly far, the sound goes on all the same; and a single one that is out of place means nothing.
+    """
+
+    def __init__(self) -> None:
+        self.end = 0.0  # where the sound up to now ends
+        self._origins = [0.0]  # the latest first
+        self._begun = False
+
+    def time(self, stamp: float | None, following: float | None) -> float:
+        """When the sound begins that has this stamp, the next having the one following; None is one without."""
+        if stamp is None:
+            return self.end
+        for origin in self._origins:
+            if abs(stamp - origin - self.end) <= JITTER:
+                break
+        else:
+            origin = self._origins[0]
+            hole = stamp - origin - self.end
+            if not 0 < hole <= LONGEST_HOLE or (following is not None and following < stamp):
+                origin = stamp - self.end
+        self._origins = [origin, *(other for other in self._origins if other != origin)][:REMEMBERED]
+        return stamp - origin
+
+
+def available() -> bool:
+    """Whether the extra `codecs` is installed."""
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def sounds(stream: BinaryIO, start: float, problem: str) -> Iterator[Sound]:
+    """What a file holds, some of which before `start` seconds may be left out.
+
+    problem: what libsndfile said of it. Raises AudioError if PyAV isn't installed, or there is no sound that it reads.
+    """
+    if not available():
+        message = f"damaged, or not a sound file that libsndfile reads ({problem}): {CONVERT}; {CODECS}"
+        raise AudioError(message)
+    import av
+
+    try:
+        container = av.open(stream, mode="r", options=OPTIONS)
+    except (av.FFmpegError, ValueError):
+        raise AudioError(f"damaged, or not a sound file ({problem}): {CONVERT}") from None
+    with container:
+        sound = next(iter(container.streams.audio), None)
+        if sound is None:
+            raise AudioError("holds no sound, only other things: record it again")
+        if sound.rate:
+            check_rate(sound.rate)
+        if sound.codec_context.name == "flac":  # whose frames have checksums, or noise would be taken for sound
+            sound.codec_context.options = {"err_detect": "crccheck+explode"}
+        if _is_unframed(container, sound):
+            yield from _unframed(container, sound, problem)
+        else:
+            yield from _framed(container, sound, start, problem)
+
+
+def duration(stream: BinaryIO) -> float | None:
+    """How many seconds a file holds, if it says so, and PyAV is installed."""
+    if not available():
+        return None
+    import av
+
+    try:
+        with av.open(stream, mode="r", options=OPTIONS) as container:
+            return container.duration / MICROSECONDS if container.duration else None
+    except (av.FFmpegError, ValueError):
+        return None
+
+
+def _framed(container: "InputContainer", sound: "AudioStream", start: float, problem: str) -> Iterator[Sound]:
+    """The sound of packets that can be decoded one by one, whatever the others are."""
+    import av
+
+    # What players call the beginning of a file is that of the first of its streams.
+    origin = (container.start_time or 0) / MICROSECONDS
+    clock, rate, lost, begun = Clock(), sound.rate or 0, 0.0, False
+    latest, read = 0.0, 0  # second and byte up to which there are packets
+
+    def of_sound() -> Iterator["Packet | None"]:
+        nonlocal latest, read
+        for packet in _packets(container):
+            latest = max(latest, (_stamp(packet, origin) or 0.0) + _seconds(packet))
+            read = max(read, (packet.pos or 0) + packet.size)
+            if packet.stream is sound:
+                yield packet
+        yield None
+
+    for packet, following in pairwise(of_sound()):
+        assert packet is not None
+        stamp, seconds = _stamp(packet, origin), _seconds(packet)
+        time = clock.time(stamp, _stamp(following, origin))
+        if seconds and time + seconds + BEFORE < start:
+            clock.end, begun = time + seconds, True
+            continue
+        try:
+            frames = cast("list[AudioFrame]", packet.decode())
+        except (av.FFmpegError, ValueError):
+            lost += seconds
+            clock.end += seconds
+            continue
+        shift = time - (stamp or 0.0)
+        for frame in frames:
+            if not frame.samples:
+                continue
+            check_rate(rate := frame.sample_rate)
+            # Frames begin later than their packets where a decoder needs what comes first to begin.
+            known = stamp is not None and frame.time is not None
+            time = frame.time - origin + shift if known else clock.end
+            yield Sound(_samples(frame), rate, time, lost)
+            clock.end, lost, begun = time + frame.samples / rate, 0.0, True
+    if not begun:
+        raise AudioError(f"damaged, or nothing that can be decoded ({problem}): {CONVERT}")
+    missing = max(0.0, _promised(container, sound, origin, latest) - clock.end)
+    if container.format.name != MP4 and (unread := 1 - read / container.size) > UNREAD:
+        missing = max(missing, clock.end * unread / (1 - unread))
+    nothing = np.zeros((0, 1), np.float32)
+    yield Sound(nothing, rate, clock.end - lost, 0.0 if missing else lost, missing + lost if missing else 0.0)
+
+
+def _promised(container: "InputContainer", sound: "AudioStream", origin: float, latest: float) -> float:
+    """When the sound ends by the file's header; 0 if that isn't known. latest: when the latest packet of all ends."""
+    if container.format.name == MP4:
+        return float(((sound.start_time or 0) + (sound.duration or 0)) * (sound.time_base or 0)) - origin
+    if container.format.name in KNOW_LENGTH and container.duration:
+        promised = container.duration / MICROSECONDS
+        return promised if latest < promised - JITTER else 0.0  # pictures may last longer than the sound
+    return 0.0
+
+
+def _packets(container: "InputContainer") -> "Iterator[Packet]":
+    """As many as can be read."""
+    import av
+
+    failures = 0
+    while failures < PATIENCE:
+        try:
+            for packet in container.demux():
+                failures = 0
+                yield packet
+            return
+        except (av.FFmpegError, ValueError):
+            failures += 1
+
+
+def _seconds(packet: "Packet") -> float:
+    """How long a packet lasts; 0 if that isn't known."""
+    return float((packet.duration or 0) * (packet.time_base or 0))
+
+
+def _stamp(packet: "Packet | None", origin: float) -> float | None:
+    """When a packet is to be heard, in seconds; None if it doesn't say."""
+    if packet is None or packet.pts is None or not packet.time_base:
+        return None
+    return float(packet.pts * packet.time_base) - origin
+
+
+def _samples(frame: "AudioFrame") -> np.ndarray:
+    """float32 [n, channels] in -1..1."""
+    data = frame.to_ndarray()
+    data = data.T if frame.format.is_planar else data.reshape(frame.samples, -1)
+    if data.dtype.kind == "f":
+        return data.astype(np.float32, copy=False)
+    full = np.float32(2.0 ** (8 * data.dtype.itemsize - 1))
+    return (data.astype(np.float32) - (full if data.dtype.kind == "u" else 0)) / full
+
+
+def _is_unframed(container: "InputContainer", sound: "AudioStream") -> bool:
+    """Whether this is AAC in a wav, where no header tells where its frames begin."""
+    context = sound.codec_context
+    return container.format.name == "wav" and context.name == "aac" and bool(context.extradata)
+
+
+def _unframed(container: "InputContainer", sound: "AudioStream", problem: str) -> Iterator[Sound]:
+    """AAC whose frames lie together: a decoder finds the next where one ends, if it is given them all."""
+    import av
+
+    data = b"".join(bytes(packet) for packet in _packets(container) if packet.stream is sound)
+    if len(data) > MOST_UNFRAMED:
+        raise AudioError(f"more than {MOST_UNFRAMED >> 20} MiB of AAC in a wav: {CONVERT}")
+    context = av.CodecContext.create("aac", "r")
+    context.extradata, context.sample_rate = sound.codec_context.extradata, sound.codec_context.sample_rate
+    context.layout = sound.codec_context.layout
+    time = 0.0
+    try:
+        for frame in context.decode(av.Packet(data)):
+            check_rate(frame.sample_rate)
+            yield Sound(_samples(frame), frame.sample_rate, time)
+            time += frame.samples / frame.sample_rate
+        # Where it is damaged, the decoder ends.
+        missing = max(0.0, (container.duration or 0) / MICROSECONDS - time)
+        yield Sound(np.zeros((0, 1), np.float32), context.sample_rate, time, missing=missing)
+    except (av.FFmpegError, ValueError):
+        raise AudioError(f"damaged AAC in a wav ({problem}): {CONVERT}") from None

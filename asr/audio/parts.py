@@ -1,0 +1,274 @@
+"""Where the recordings lie in a file: there may be several, one after the other, and not all may be there.
+
+Whoever joins files with `cat`, or records a stream that begins anew with each title, makes such; decoders take the
+first end for the end. And headers may promise what isn't there, or know nothing of what is.
+"""
+
+import io
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from asr.audio import frames, ogg
+
+FLAC_START = re.compile(rb"fLaC[\0\x80]\0\0\x22")  # with the header of the first block, whose size is fixed
+NO_SOUND = re.compile(rb"[\w ]{4}|ID3|$")  # the name of a chunk, a tag, or nothing
+PIECE = 1 << 20  # bytes searched at once
+UNKNOWN_SIZE = 0x7FFF_0000  # what isn't known yet is written as about 2 or 4 GiB by those who can't go back
+WRAP = 1 << 32  # where sizes of 32 bits begin anew
+# By these begin files in which frames of mp3 may lie, too, but in pieces.
+OTHERS = (b"\0\0\1", b"FLV", b"\x30\x26\xb2\x75", b"G", b".RMF", b"#!AMR", b"MAC ", b"wvpk", b"TTA", b"PK")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A recording in a file, from byte to byte."""
+
+    start: int
+    end: int
+    lost: float = 0.0  # seconds before it that are damaged, and belong to it
+    share: float = 1.0  # of its bytes that are there
+    seconds: float = 0.0  # that it lasts, if that was counted; else 0
+    promised: float = 0.0  # seconds, by its header, where decoders don't know; 0 if it doesn't say
+    damaged: bool = False
+    indexless: bool = False  # what tells where its sound lies is missing
+    open_ended: bool = False  # it lacks the mark of its end
+    header: int = 0  # the size of the header, if all behind it is sound, whatever the header says
+
+
+class Piece(io.RawIOBase):
+    """A part of a stream as a stream of its own."""
+
+    def __init__(self, stream: BinaryIO, start: int, end: int) -> None:
+        self._stream, self._start, self._size, self._place = stream, start, end - start, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        self._place = max(0, base + offset)
+        return self._place
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._stream.seek(self._start + self._place)
+        data = self._stream.read(min(len(buffer), max(0, self._size - self._place)))
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+
+def parts(stream: BinaryIO, start: int) -> list[Part]:
+    """The recordings that lie in a seekable stream from byte `start` on, in their order; at least one."""
+    size = stream.seek(0, io.SEEK_END)
+    head = _bytes(stream, start + _tag(stream, start), 12)
+    if head.startswith(b"OggS"):
+        found = _ogg(stream, start, size)
+    elif head.startswith(b"fLaC"):
+        found = _flac(stream, start, size)
+    elif head[:4] in ENDS or head[4:8] in ENDS:
+        found = _sized(stream, start, size)
+    elif head.startswith(OTHERS):
+        found = []
+    else:
+        found = _framed(stream, start, size)
+    return found or [Part(start, size)]
+
+
+def _bytes(stream: BinaryIO, place: int, count: int) -> bytes:
+    stream.seek(place)
+    return stream.read(count)
+
+
+# --- Files that mark where they begin -----------------------------------------------------------------------
+
+
+def _ogg(stream: BinaryIO, start: int, size: int) -> list[Part]:
+    links = ogg.links(stream, start, size)
+    found = [Part(link.start, link.end, damaged=not link.whole) for link in links]
+    if links:
+        found[0] = replace(found[0], start=start)
+        found[-1] = replace(found[-1], open_ended=not links[-1].ended)
+    return found
+
+
+def _flac(stream: BinaryIO, start: int, size: int) -> list[Part]:
+    begins, place = [start], start + _tag(stream, start) + 4
+    while place < size:
+        data = _bytes(stream, place, PIECE + 8)
+        marks = (match.start() for match in FLAC_START.finditer(data))
+        begins += [place + mark for mark in marks if mark < PIECE]
+        place += PIECE
+    return [Part(begin, end) for begin, end in zip(begins, [*begins[1:], size], strict=True)]
+
+
+def _tag(stream: BinaryIO, start: int) -> int:
+    """How many bytes of an ID3v2 tag come first."""
+    head = _bytes(stream, start, 10)
+    if len(head) < 10 or head[:3] != b"ID3":
+        return 0
+    return 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
+
+
+def _framed(stream: BinaryIO, start: int, size: int) -> list[Part]:
+    found: list[Part] = []
+    seconds, bytes_read = 0.0, 0  # of a recording up to now
+    for run in frames.runs(stream, start, size):
+        part = Part(run.start, run.end, seconds=run.seconds, promised=run.promised or 0.0, open_ended=run.cut)
+        if run.joined:
+            seconds, bytes_read = 0.0, 0
+        elif seconds:
+            # What was promised of the whole is promised of its last part.
+            lost = (run.start - found[-1].end) * seconds / bytes_read
+            promised = max(0.0, found[-1].promised - found[-1].seconds - lost)
+            found[-1] = replace(found[-1], promised=0.0, damaged=True)
+            part = replace(part, lost=lost, promised=promised, damaged=True)
+        found.append(part)
+        seconds += run.seconds
+        bytes_read += run.end - run.start
+    if len(found) == 1 and found[0].start == start + _tag(stream, start):
+        # With the tags before and behind it, which decoders know.
+        return [replace(found[0], start=start, end=size)]
+    return found
+
+
+# --- Files whose sizes are in their headers -----------------------------------------------------------------
+
+
+def _sized(stream: BinaryIO, start: int, size: int) -> list[Part]:
+    found: list[Part] = []
+    while start < size:
+        head = _bytes(stream, start, 12)
+        end = ENDS.get(head[:4]) or ENDS.get(head[4:8])
+        if end is None:
+            break
+        part = end(stream, start, size)
+        found.append(part)
+        if part.end <= start:
+            break
+        start = part.end
+    if found:  # what follows the last is no recording, but decoders may know it
+        found[-1] = replace(found[-1], end=max(found[-1].end, size))
+    return found
+
+
+def _riff(stream: BinaryIO, start: int, size: int) -> Part:
+    """A wav, or what else has its chunks, up to the next file."""
+    head = _bytes(stream, start, 12)
+    order = ">" if head[:4] == b"RIFX" else "<"
+    if head[8:] != b"WAVE":
+        return replace(_whole(stream, start, size, 8 + struct.unpack(order + "I", head[4:8])[0]), end=size)
+    whole, place, rate = Part(start, size), start + 12, 0
+    while place + 8 <= size:
+        name, length = struct.unpack(order + "4sI", _bytes(stream, place, 8))
+        if name in (b"RIFF", b"RIFX"):
+            return replace(whole, end=place)
+        place += 8
+        if name == b"fmt " and length >= 16:
+            rate = struct.unpack(order + "I", _bytes(stream, place + 8, 4))[0]  # bytes a second
+        if name == b"data":
+            there = size - place
+            behind = _bytes(stream, place + length + length % 2, 4)
+            if there - length >= max(1, rate) and not NO_SOUND.match(behind):
+                # Whoever wrote it didn't come to write its size, or had no room for all of it.
+                wraps = (there - length) // WRAP
+                return replace(whole, end=place + length + wraps * WRAP if wraps else size, header=place - start)
+            if there < length:
+                return whole if length >= UNKNOWN_SIZE else replace(whole, share=there / length)
+        place += length + length % 2
+    return whole
+
+
+def _rf64(stream: BinaryIO, start: int, size: int) -> Part:
+    """A wav of any size."""
+    return _whole(stream, start, size, 8 + int.from_bytes(_bytes(stream, start + 20, 8), "little"))
+
+
+def _w64(stream: BinaryIO, start: int, size: int) -> Part:
+    return _whole(stream, start, size, int.from_bytes(_bytes(stream, start + 16, 8), "little"))
+
+
+def _aiff(stream: BinaryIO, start: int, size: int) -> Part:
+    return _whole(stream, start, size, 8 + int.from_bytes(_bytes(stream, start + 4, 4), "big"))
+
+
+def _au(stream: BinaryIO, start: int, size: int) -> Part:
+    return _whole(stream, start, size, sum(struct.unpack(">II", _bytes(stream, start + 4, 8).ljust(8, b"\0"))))
+
+
+def _whole(stream: BinaryIO, start: int, size: int, length: int) -> Part:
+    """A file that is so long by its header."""
+    if start + length > size:
+        unknown = length >= UNKNOWN_SIZE and length < 2 * WRAP
+        return Part(start, size, share=1.0 if unknown else (size - start) / length)
+    follows = length > 0 and _bytes(stream, start + length, 4) == _bytes(stream, start, 4)
+    return Part(start, start + length if follows else size)
+
+
+def _mp4(stream: BinaryIO, start: int, size: int) -> Part:
+    """Boxes up to the next that begins a file."""
+    place, indexless = start, True
+    while place + 8 <= size:
+        length, name = struct.unpack(">I4s", _bytes(stream, place, 8))
+        if name == b"ftyp" and place > start:
+            return Part(start, place, indexless=indexless)
+        indexless &= name != b"moov"
+        if length == 1:
+            length = int.from_bytes(_bytes(stream, place + 8, 8), "big")
+        if length < 8:  # to the end of the file
+            break
+        place += length
+    return Part(start, size, indexless=indexless)
+
+
+def _matroska(stream: BinaryIO, start: int, size: int) -> Part:
+    """A header and what it heads, of which the size may be unknown."""
+    header = _element_end(stream, start)
+    end = header and _element_end(stream, header)
+    follows = end and _bytes(stream, end, 4) == b"\x1a\x45\xdf\xa3"
+    return Part(start, end if end and follows else size)
+
+
+def _element_end(stream: BinaryIO, place: int) -> int | None:
+    """Where the element of Matroska ends that begins there, named by four bytes; None if that is unknown."""
+    head = _bytes(stream, place + 4, 8)
+    if not head or not head[0]:
+        return None
+    width = 9 - head[0].bit_length()
+    length = int.from_bytes(head[:width], "big") & ((1 << 7 * width) - 1)
+    return None if length == (1 << 7 * width) - 1 else place + 4 + width + length
+
+
+def _caf(stream: BinaryIO, start: int, size: int) -> Part:
+    """Chunks up to the next file."""
+    place = start + 8
+    while place + 12 <= size:
+        name, length = struct.unpack(">4sq", _bytes(stream, place, 12))
+        if name == b"caff":
+            return Part(start, place)
+        if length < 0:  # to the end of the file
+            break
+        place += 12 + length
+    return Part(start, size)
+
+
+ENDS: dict[bytes, Callable[[BinaryIO, int, int], Part]] = {
+    b"RIFF": _riff,
+    b"RIFX": _riff,
+    b"RF64": _rf64,
+    b"BW64": _rf64,
+    b"riff": _w64,
+    b"FORM": _aiff,
+    b".snd": _au,
+    b"ftyp": _mp4,
+    b"\x1a\x45\xdf\xa3": _matroska,
+    b"caff": _caf,
+}
