@@ -216,9 +216,7 @@ class Recognizer:
             spans = [(start + time, length) for time, length in steady]
             warn(f"{places(spans)} is loud, but always the same, as hum and noise are: taken for silence")
         elif loud >= SAMPLE_RATE and not spoken_of:
-            warn(
-                f"{loud / SAMPLE_RATE:.1f} s of it are loud, but sound like no speech: perhaps music, noise or crosstalk"
-            )
+            warn(f"{loud / SAMPLE_RATE:.1f} s of it are loud, but nothing in it sounds like speech: music, or noise?")
 
     def _after(self, words: tuple[str, ...], context: Context, sentence_end: bool) -> Context:
         """The context after further words."""

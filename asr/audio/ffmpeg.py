@@ -23,7 +23,7 @@ FORMATS = (
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 MICROSECONDS = 1_000_000  # FFmpeg's unit of time
 JITTER = 0.1  # seconds; closer time stamps are taken for consecutive
-LONGEST_HOLE = 12 * 3600.0  # seconds; what jumps further is taken for a fault
+LONGEST_HOLES = 12 * 3600.0  # seconds, all of a file together; what jumps further is taken for a fault
 REMEMBERED = 8  # earlier origins of time stamps
 BEFORE = 1.0  # seconds that decoders need to begin well
 UNREAD = 0.2  # of the bytes of a file; its index may follow its sound
@@ -44,7 +44,7 @@ class Clock:
     def __init__(self) -> None:
         self.end = 0.0  # where the sound up to now ends
         self._origins = [0.0]  # the latest first
-        self._begun = False
+        self._holes = 0.0  # seconds, all together
 
     def time(self, stamp: float | None, following: float | None) -> float:
         """When the sound begins that has this stamp, the next having the one following; None is one without."""
@@ -56,7 +56,11 @@ class Clock:
         else:
             origin = self._origins[0]
             hole = stamp - origin - self.end
-            if not 0 < hole <= LONGEST_HOLE or (following is not None and following < stamp):
+            if hole > 0 and following is not None and following < stamp:
+                return self.end
+            if 0 < hole <= LONGEST_HOLES - self._holes:
+                self._holes += hole
+            else:
                 origin = stamp - self.end
         self._origins = [origin, *(other for other in self._origins if other != origin)][:REMEMBERED]
         return stamp - origin
@@ -71,10 +75,11 @@ def available() -> bool:
     return True
 
 
-def sounds(stream: BinaryIO, start: float, problem: str) -> Iterator[Sound]:
+def sounds(stream: BinaryIO, start: float, problem: str, form: str = "") -> Iterator[Sound]:
     """What a file holds, some of which before `start` seconds may be left out.
 
-    problem: what libsndfile said of it. Raises AudioError if PyAV isn't installed, or there is no sound that it reads.
+    problem: what libsndfile said of it. form: FFmpeg's name of its format, if that is known.
+    Raises AudioError if PyAV isn't installed, or there is no sound that it reads.
     """
     if not available():
         message = f"damaged, or not a sound file that libsndfile reads ({problem}): {CONVERT}; {CODECS}"
@@ -82,13 +87,15 @@ def sounds(stream: BinaryIO, start: float, problem: str) -> Iterator[Sound]:
     import av
 
     try:
-        container = av.open(stream, mode="r", options=OPTIONS)
+        container = av.open(stream, mode="r", format=form or None, options=OPTIONS)
     except (av.FFmpegError, ValueError):
         raise AudioError(f"damaged, or not a sound file ({problem}): {CONVERT}") from None
     with container:
-        sound = next(iter(container.streams.audio), None)
-        if sound is None:
+        if not container.streams.audio:
             raise AudioError("holds no sound, only other things: record it again")
+        sound = next((stream for stream in container.streams.audio if stream.codec_context), None)
+        if sound is None:
+            raise AudioError(f"its sound is in a form that FFmpeg doesn't know ({problem}): {CONVERT}")
         if sound.rate:
             check_rate(sound.rate)
         if sound.codec_context.name == "flac":  # whose frames have checksums, or noise would be taken for sound
@@ -123,7 +130,10 @@ def _framed(container: "InputContainer", sound: "AudioStream", start: float, pro
 
     def of_sound() -> Iterator["Packet | None"]:
         nonlocal latest, read
+        streams = len(container.streams)  # further ones may be made up of what is damaged
         for packet in _packets(container):
+            if packet.stream.index >= streams:
+                continue
             latest = max(latest, (_stamp(packet, origin) or 0.0) + _seconds(packet))
             read = max(read, (packet.pos or 0) + packet.size)
             if packet.stream is sound:
@@ -149,8 +159,7 @@ def _framed(container: "InputContainer", sound: "AudioStream", start: float, pro
                 continue
             check_rate(rate := frame.sample_rate)
             # Frames begin later than their packets where a decoder needs what comes first to begin.
-            known = stamp is not None and frame.time is not None
-            time = frame.time - origin + shift if known else clock.end
+            time = clock.end if stamp is None or frame.time is None else frame.time - origin + shift
             yield Sound(_samples(frame), rate, time, lost)
             clock.end, lost, begun = time + frame.samples / rate, 0.0, True
     if not begun:

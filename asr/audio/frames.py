@@ -101,7 +101,7 @@ def _followed(stream: BinaryIO, place: int, size: int) -> Iterator[Run]:
                 yield run
             run = Run(place, place, frame, promised is not None, promised)
         if place + frame.length > size:
-            run.cut, run.end = True, size
+            run.cut = True
             break
         place += frame.length
         run.end, run.frames = place, run.frames + 1

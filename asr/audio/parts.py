@@ -35,6 +35,7 @@ class Part:
     damaged: bool = False
     indexless: bool = False  # what tells where its sound lies is missing
     open_ended: bool = False  # it lacks the mark of its end
+    format: str = ""  # FFmpeg's name of it, if it must be told
     header: int = 0  # the size of the header, if all behind it is sound, whatever the header says
 
 
@@ -93,7 +94,7 @@ def _bytes(stream: BinaryIO, place: int, count: int) -> bytes:
 
 def _ogg(stream: BinaryIO, start: int, size: int) -> list[Part]:
     links = ogg.links(stream, start, size)
-    found = [Part(link.start, link.end, damaged=not link.whole) for link in links]
+    found = [Part(link.start, link.end, damaged=not link.whole, format="ogg") for link in links]
     if links:
         found[0] = replace(found[0], start=start)
         found[-1] = replace(found[-1], open_ended=not links[-1].ended)
@@ -122,7 +123,9 @@ def _framed(stream: BinaryIO, start: int, size: int) -> list[Part]:
     found: list[Part] = []
     seconds, bytes_read = 0.0, 0  # of a recording up to now
     for run in frames.runs(stream, start, size):
-        part = Part(run.start, run.end, seconds=run.seconds, promised=run.promised or 0.0, open_ended=run.cut)
+        form = "aac" if run.first.kind[0] == "aac" else "mp3"
+        part = Part(run.start, run.end, 0.0, seconds=run.seconds, open_ended=run.cut, format=form)
+        part = replace(part, promised=run.promised or 0.0)
         if run.joined:
             seconds, bytes_read = 0.0, 0
         elif seconds:
@@ -135,8 +138,8 @@ def _framed(stream: BinaryIO, start: int, size: int) -> list[Part]:
         seconds += run.seconds
         bytes_read += run.end - run.start
     if len(found) == 1 and found[0].start == start + _tag(stream, start):
-        # With the tags before and behind it, which decoders know.
-        return [replace(found[0], start=start, end=size)]
+        # With the tags before and behind it, which decoders know; but not with half a frame.
+        return [replace(found[0], start=start, end=found[0].end if found[0].open_ended else size)]
     return found
 
 

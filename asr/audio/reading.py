@@ -8,19 +8,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from shutil import copyfileobj
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 
-from asr.audio import ffmpeg, libsndfile
+from asr.audio import ffmpeg, files
 from asr.audio.channels import Channel, one_channel
 from asr.audio.errors import AudioError
 from asr.audio.features import SAMPLE_RATE
-from asr.audio.libsndfile import Unreadable
-from asr.audio.parts import Part, Piece, parts
-from asr.audio.sound import Sound, Warn, add_span, block_size, check_rate, clock, places
+from asr.audio.sound import Sound, Warn, block_size, check_rate
 
 if TYPE_CHECKING:
     from lhotse.cut import Cut
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 LOUDEST = 2.0**31  # full scale is 1, but some tools write integers of up to 32 bits as floats; gain doesn't matter
 MOST_CHANNELS = 1024  # libsndfile's own bound
 BITS = (16, 24, 32)  # of integers, which lie in types that may hold more
-HOLE = 0.1  # seconds; less is no hole between what is heard, but rounding of its times
-CUT = 0.25  # seconds; less may be missing at an end, as decoders begin and end where frames do
 
 log = logging.getLogger("asr")
 
@@ -63,7 +59,7 @@ def blocks(
             yield from _resampled(_within(_array_sounds(source, rate), start, end), channel, start)
         else:
             with _seekable(source) as stream:
-                yield from _resampled(_within(_stream_sounds(stream, start, end, warn), start, end), channel, start)
+                yield from _resampled(_within(files.sounds(stream, start, end, warn), start, end), channel, start)
     except FileNotFoundError:
         raise AudioError("no such file: check its name") from None
     except IsADirectoryError:
@@ -124,106 +120,6 @@ def duration(path: Path) -> float | None:
         return ffmpeg.duration(file)
 
 
-def _stream_sounds(stream: BinaryIO, start: float, end: float | None, warn: Warn) -> Iterator[Sound]:
-    """What a seekable stream holds, one after the other, with silence for what is lost, which `warn` is told.
-
-    Some of what lies before `start` or behind `end` seconds may be left out.
-    """
-    begin = stream.tell()
-    if not stream.read(1):
-        raise AudioError("empty (0 bytes): record or copy it again")
-    place = 0.0  # seconds up to which it was read
-    lost: list[tuple[float, float]] = []  # start and seconds of what can't be decoded
-    holes: list[tuple[float, float]] = []  # and of what isn't there
-    found = parts(stream, begin)
-    for part in found:
-        whole = part.start == 0 and part.end == stream.seek(0, io.SEEK_END)
-        piece = stream if whole else cast(BinaryIO, Piece(stream, part.start, part.end))
-        piece.seek(0)
-        origin, damaged = place + part.lost, part.lost
-        for sound in _part_sounds(piece, part, origin, start - origin, warn):
-            gap = max(0.0, origin + sound.time - place)
-            damaged += sound.lost
-            if damaged and place + gap >= start:
-                add_span(lost, place, max(gap, damaged))
-            elif gap > HOLE and place + gap > start and place > 0:
-                add_span(holes, place, gap)
-            if damaged or gap > HOLE:
-                yield from _silence(sound, max(place, start), place + gap)
-                place += gap
-            if len(sound.samples):
-                yield replace(sound, time=place)
-                place += len(sound.samples) / sound.rate
-            damaged = 0.0
-            if end is not None and place >= end:
-                break
-            if sound.missing > CUT:
-                warn(
-                    f"ends at {clock(place)}, {sound.missing:.1f} s before its header says: it was cut off, or damaged"
-                )
-        else:
-            continue
-        break
-    if lost:
-        warn(f"{places(lost)} can't be decoded: silence stands for it")
-    if holes:
-        warn(f"{places(holes)} holds no sound, by its time stamps: silence stands for it")
-
-
-def _part_sounds(stream: BinaryIO, part: Part, origin: float, start: float, warn: Warn) -> Iterator[Sound]:
-    """What one recording holds, by whichever library reads it; begins some time before `start` seconds.
-
-    Times are from where it begins, `origin` seconds after the file does.
-    """
-    place, rate, told, damaged = 0.0, SAMPLE_RATE, False, part.damaged
-    problem = "the index of its sound is missing: it was cut off" if part.indexless else ""
-    if part.damaged and ffmpeg.available():
-        problem = "parts of it are missing"
-    if not problem:
-        try:
-            behind = cast(BinaryIO, Piece(stream, part.header, part.end - part.start)) if part.header else None
-            with libsndfile.opened(stream, behind) as file:
-                if part.seconds - file.frames / file.samplerate > CUT and ffmpeg.available():
-                    raise Unreadable("its header doesn't say how long it is")
-                damaged = True  # if it doesn't end well
-                for sound in libsndfile.sounds(file, start):
-                    yield sound
-                    place, rate = sound.end, sound.rate
-        except Unreadable as error:
-            problem = str(error)
-    if problem:
-        stream.seek(0)
-        before = place
-        try:
-            for sound in ffmpeg.sounds(stream, max(start, before), problem):
-                lost = sound.time - place if damaged and sound.time - place > HOLE else sound.lost
-                known = max(0, round((before - sound.time) * sound.rate))  # samples that were read before
-                if known < len(sound.samples) or not len(sound.samples):
-                    time = max(before, sound.time)
-                    yield replace(sound, samples=sound.samples[known:], time=time, lost=lost)
-                place, rate, told = max(place, sound.end), sound.rate, sound.missing > CUT
-        except AudioError:
-            if not place:
-                raise
-            warn(f"damaged from {clock(origin + place)} on ({problem}): the rest isn't read; convert it to wav")
-            told = True
-    missing = max(part.promised - place if part.promised else 0.0, place / part.share - place)
-    if missing > CUT and not told:
-        yield Sound(np.zeros((0, 1), np.float32), rate, place, missing=missing)
-    elif part.open_ended and not told:
-        warn(f"ends at {clock(origin + place)} without a proper end: it may have been cut off")
-
-
-def _silence(like: Sound, start: float, end: float) -> Iterator[Sound]:
-    """Silence of the same rate and channels."""
-    channels = like.samples.shape[1]
-    size, left = block_size(like.rate, channels), round((end - start) * like.rate)
-    while left > 0:
-        samples = np.zeros((min(size, left), channels), np.float32)
-        yield Sound(samples, like.rate, start)
-        start, left = start + len(samples) / like.rate, left - size
-
-
 def _within(sounds: Iterator[Sound], start: float, end: float | None) -> Iterator[Sound]:
     """What lies between two times."""
     for sound in sounds:
@@ -246,9 +142,9 @@ def _array_sounds(samples: np.ndarray, rate: int) -> Iterator[Sound]:
         middle = scale = (np.iinfo(samples.dtype).max + 1) / 2
     elif samples.dtype.kind == "i" and len(samples):
         peak = max(int(samples.max()), -1 - int(samples.min()))
-        scale = next(
-            2.0 ** (bits - 1) for bits in (*BITS, 64) if bits >= 8 * samples.itemsize or peak < 1 << (bits - 1)
-        )
+        width = 8 * samples.itemsize
+        bits = next((bits for bits in BITS if peak < 1 << (bits - 1)), width)
+        scale = 2.0 ** (min(bits, width) - 1)
     size = block_size(rate, samples.shape[1])
     for first in range(0, len(samples), size):
         block = samples[first : first + size].astype(np.float64)

@@ -15,6 +15,7 @@ SHOWN = 4  # places that a warning names
 
 CONVERT = "convert it to wav, flac, ogg, opus or mp3"
 
+Span = tuple[float, float]  # of a recording: start and length in seconds
 Warn = Callable[[str], None]  # takes a line about what was lost or left out, without the recording's name
 
 
@@ -58,15 +59,15 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
 
 
-def add_span(spans: list[tuple[float, float]], start: float, seconds: float) -> None:
-    """Add one, (start, seconds), to those before it; if it goes on where the last ends, it is one with it."""
+def add_span(spans: list[Span], start: float, seconds: float) -> None:
+    """Add one to those before it; if it goes on where the last ends, it is one with it."""
     if spans and start - sum(spans[-1]) < NEAR:
         start, seconds = spans[-1][0], start + seconds - spans.pop()[0]
     spans.append((start, seconds))
 
 
-def places(spans: list[tuple[float, float]]) -> str:
-    """Spans of a recording, (start, seconds) each, as "0.2 s from 0:08.0 on"; of many their number and the first."""
+def places(spans: list[Span]) -> str:
+    """Spans as "0.2 s from 0:08.0 on"; of several their number and the first."""
     total = f"{max(0.1, sum(seconds for _, seconds in spans)):.1f} s"
     if len(spans) == 1:
         return f"{total} from {clock(spans[0][0])} on"

@@ -230,7 +230,6 @@ def test_tiny_inputs() -> None:
     [
         (b"", r"empty \(0 bytes\)"),
         (b"hello\n", "not a sound file"),
-        (encoded(tone(), format="FLAC")[:3000], "damaged"),
         (encoded(tone()[:0]), "holds no samples"),
         (encoded(np.append(tone(), np.nan), subtype="FLOAT"), "NaN, infinite or beyond 2.31 at 0.50 s"),
         (encoded(np.append(tone(), -np.inf), subtype="FLOAT"), "NaN, infinite .* at 0.50 s"),
