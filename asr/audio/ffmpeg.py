@@ -17,7 +17,7 @@ CODECS = "m4a, mp4 and webm need pip install 'nicebeach[codecs]'"
 # What FFmpeg may take a file for. Among the others are playlists, which make it open further files and addresses.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf,avi,flv,live_flv,mpegts,mpeg,mpegvideo,amr,amrnb,amrwb,ac3,eac3,dts,"
-    "truehd,ape,wv,tta,tak,mpc,mpc8,shn,wav,w64,aiff,caf,au,voc,ogg,flac,mp3,loas,rm,dsf,iff,oma,gsm,nut,mxf,dv,wtv,nsv"
+    "truehd,ape,wv,tta,tak,mpc,mpc8,shn,wav,w64,aiff,caf,au,voc,ogg,flac,mp3,loas,rm,dsf,iff,oma,gsm,sox,nut,mxf,dv,wtv,nsv"
 )
 # Nor may it open anything else for what it finds in a file.
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
@@ -26,12 +26,13 @@ JITTER = 0.1  # seconds; closer time stamps are taken for consecutive
 LONGEST_HOLES = 12 * 3600.0  # seconds, all of a file together; what jumps further is taken for a fault
 REMEMBERED = 8  # earlier origins of time stamps
 BEFORE = 1.0  # seconds that decoders need to begin well
-UNREAD = 0.2  # of the bytes of a file; its index may follow its sound
+UNREAD = 0.2  # of the bytes of a file; less may be its index
 PATIENCE = 100  # packets that can't be read, one after the other
 MOST_UNFRAMED = 1 << 26  # bytes
 # Those that say how long they are, where others are guessed from the bit rate, or from the last time stamp.
 KNOW_LENGTH = "matroska,webm avi asf flv flac caf wav w64 aiff ape wv tta tak".split()
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
+INDEX_LAST = (MP4, "wtv", "mxf")  # and it may be long
 
 
 class Clock:
@@ -165,7 +166,7 @@ def _framed(container: "InputContainer", sound: "AudioStream", start: float, pro
     if not begun:
         raise AudioError(f"damaged, or nothing that can be decoded ({problem}): {CONVERT}")
     missing = max(0.0, _promised(container, sound, origin, latest) - clock.end)
-    if container.format.name != MP4 and (unread := 1 - read / container.size) > UNREAD:
+    if container.format.name not in INDEX_LAST and (unread := 1 - read / container.size) > UNREAD:
         missing = max(missing, clock.end * unread / (1 - unread))
     nothing = np.zeros((0, 1), np.float32)
     yield Sound(nothing, rate, clock.end - lost, 0.0 if missing else lost, missing + lost if missing else 0.0)

@@ -15,6 +15,7 @@ from asr.audio.parts import Part, Piece, parts
 from asr.audio.sound import Sound, Span, Warn, add_span, block_size, clock, places
 
 HOLE = 0.1  # seconds; less is no hole between what is heard, but rounding of its times
+DRIFT = 0.3  # seconds that the times may be ahead of the sound, by many roundings
 CUT = 0.25  # seconds; less may be missing at an end, as decoders begin and end where frames do
 
 
@@ -60,16 +61,18 @@ def sounds(stream: BinaryIO, start: float, end: float | None, warn: Warn) -> Ite
 
 def _filled(sounds: Iterator[Sound], place: float, start: float, end: float | None, losses: _Losses) -> Iterator[Sound]:
     """Sounds one after the other from `place` on, with silence between them where they leave a hole."""
+    expected = place  # when the next would begin that leaves none
     for sound in sounds:
-        hole = max(0.0, sound.time - place)
+        hole, jump = max(0.0, sound.time - place), sound.time - expected
         heard = max(place, start)  # from where on the hole is
         if sound.lost and place + hole >= heard:
             add_span(losses.damaged, heard, max(place + hole - heard, sound.lost))
-        elif place + hole > heard + HOLE and place > HOLE:  # a late beginning is no loss
+        elif jump > HOLE and place + hole > heard + HOLE and place > HOLE:  # a late beginning is no loss
             add_span(losses.absent, heard, place + hole - heard)
-        if hole > HOLE or sound.lost:
+        if jump > HOLE or sound.lost or hole > DRIFT:
             yield from _silence(sound, heard, place + hole)
             place += hole
+        expected = sound.end
         yield replace(sound, time=place)
         place += len(sound.samples) / sound.rate
         if end is not None and place >= end:

@@ -84,6 +84,26 @@ def test_one_bad_file_does_not_spoil_the_others(
     assert good["text"] == text
 
 
+def test_what_is_lost_is_told(transcribe: Transcribe, expected: dict[Path, str], tmp_path: Path) -> None:
+    """A recording that isn't whole hasn't failed: as much as there is of it is written, and what isn't is told."""
+    path, text = next(iter(expected.items()))
+    cut = tmp_path / "cut.wav"
+    soundfile.write(cut, *soundfile.read(path))
+    cut.write_bytes(cut.read_bytes()[: -2 * 40_000])
+    line = "ends at 0:04.3, 2.5 s before its header says: it was cut off, or is damaged"
+    result = transcribe("--quiet", path, cut)
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{path}: {text}\n{cut}: ")
+    assert result.stderr == f"warning: {cut}: {line}\n"
+    whole, part = json.loads(transcribe("--format", "json", path, cut).stdout)
+    assert (whole["warnings"], part["warnings"]) == ([], [line])
+    assert part["error"] is None
+    result = transcribe("--output-dir", tmp_path / "out", cut)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"warning: {cut}: {line}\n")
+    assert (tmp_path / "out" / "cut.txt").exists()
+    assert transcribe("--end", "4", cut).stderr == ""  # what wasn't asked for isn't missed
+
+
 def test_silence_is_an_empty_transcript(transcribe: Transcribe, tmp_path: Path) -> None:
     for name, samples in (("silence.wav", np.zeros(160_000)), ("sample.wav", np.full(1, 0.5))):
         soundfile.write(tmp_path / name, samples, 16_000)

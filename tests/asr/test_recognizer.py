@@ -84,6 +84,44 @@ def test_a_quiet_recording_is_read_as_a_usual_one(recognizer: Recognizer, record
     assert recognizer.transcribe(sound / 1000).text == recognizer.transcribe(path).text
 
 
+def test_faults_of_recorders_cost_no_words(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
+    path = list(recordings)[2]
+    sound, expected = reading.load(path), recognizer.transcribe(path).text
+    hum = np.sin(2 * np.pi * 50 * np.arange(len(sound)) / 16_000)
+    for faulty in (
+        sound + 0.2,
+        sound / 20 - 0.3,
+        sound + 0.5 * hum,
+        np.stack([sound, -sound], axis=1),
+        (sound * 2**15).astype(np.int64),
+    ):
+        transcript = recognizer.transcribe(faulty)
+        assert Levenshtein.distance(transcript.text.split(), expected.split()) <= 1
+        assert not transcript.warnings
+
+
+def test_what_is_loud_but_no_speech_is_told(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
+    random = np.random.default_rng(1)
+    time = np.arange(160_000) / 16_000
+    hiss, hum = 0.1 * random.standard_normal(160_000), 0.3 * np.sin(2 * np.pi * 50 * time)
+    for steady in (hiss, hum):
+        (warning,) = recognizer.transcribe(steady).warnings
+        assert warning.startswith("10.0 s from 0:00.0 on is loud, but always the same")
+        (warning,) = recognizer.transcribe(steady, start=4).warnings
+        assert warning.startswith("6.0 s from 0:04.0 on is loud")
+    waves = hiss * (1 + np.sin(2 * np.pi * 0.3 * time))
+    transcript = recognizer.transcribe(waves)
+    assert transcript.text or "nothing in it sounds like speech" in transcript.warnings[0]
+    assert not recognizer.transcribe(hiss / 100).warnings
+    speech = reading.load(next(iter(recordings)))
+    assert not recognizer.transcribe(speech).warnings
+    # Once a file, however often.
+    (warning,) = recognizer.transcribe(
+        np.concatenate([np.tile(hiss, 4), np.tile(speech, 2), np.tile(hiss, 4)])
+    ).warnings
+    assert "in 2 places" in warning
+
+
 def test_times_of_a_part_are_those_of_the_whole(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
     path = next(iter(recordings))
     whole = recognizer.transcribe(path)

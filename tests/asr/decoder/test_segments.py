@@ -15,6 +15,7 @@ from asr.decoder.segments import (
     blanks,
     chunks,
     first_pause,
+    is_loud,
     is_silent,
     seam,
     speech_only,
@@ -154,3 +155,20 @@ def test_what_is_always_the_same_is_no_speech() -> None:
         assert not is_silent(steady * 0.02 + speech_like)
     quiet_speech = speech_like * 0.5 * noise(5).std() / speech_like.std()  # 6 dB below the noise
     assert not is_silent(noise(5) + np.roll(quiet_speech, 77))
+
+
+def test_speech_is_heard_beside_what_is_always_the_same() -> None:
+    time = np.arange(5 * RATE) / RATE
+    speech_like = 0.05 * noise(5) * (1 + np.sin(2 * np.pi * 3 * time)).astype(np.float32)
+    hum = np.sin(2 * np.pi * 50 * time).astype(np.float32)
+    buzz = sum(np.sin(2 * np.pi * 60 * k * time + k) / k for k in range(1, 12)).astype(np.float32)
+    for steady in (np.float32(0.2), np.float32(-0.7), hum, buzz, 0.3 * buzz + np.float32(0.2)):
+        assert not is_silent(speech_like + steady)
+        assert is_silent(steady + 0.001 * noise(5))
+
+
+def test_only_what_is_heard_is_loud() -> None:
+    assert not is_loud(np.full(RATE, 0.5, np.float32))
+    assert not is_loud(noise(1, 0.001))
+    assert is_loud(noise(1, 0.05))
+    assert not is_loud(np.zeros(0, np.float32))
