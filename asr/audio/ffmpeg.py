@@ -126,7 +126,7 @@ def _framed(container: "InputContainer", sound: "AudioStream", start: float, pro
 
     # What players call the beginning of a file is that of the first of its streams.
     origin = (container.start_time or 0) / MICROSECONDS
-    clock, rate, lost, begun = Clock(), sound.rate or 0, 0.0, False
+    clock, rate, lost, heard, begun = Clock(), sound.rate or 0, 0.0, 0.0, False
     latest, read = 0.0, 0  # second and byte up to which there are packets
 
     def of_sound() -> Iterator["Packet | None"]:
@@ -150,22 +150,22 @@ def _framed(container: "InputContainer", sound: "AudioStream", start: float, pro
             continue
         try:
             frames = cast("list[AudioFrame]", packet.decode())
+            blocks = [(frame, _samples(frame)) for frame in frames if frame.samples]
         except (av.FFmpegError, ValueError):
             lost += seconds
             clock.end += seconds
             continue
         shift = time - (stamp or 0.0)
-        for frame in frames:
-            if not frame.samples:
-                continue
+        for frame, samples in blocks:
             check_rate(rate := frame.sample_rate)
             # Frames begin later than their packets where a decoder needs what comes first to begin.
             time = clock.end if stamp is None or frame.time is None else frame.time - origin + shift
-            yield Sound(_samples(frame), rate, time, lost)
+            yield Sound(samples, rate, time, lost)
             clock.end, lost, begun = time + frame.samples / rate, 0.0, True
+            heard += frame.samples / rate
     if not begun:
         raise AudioError(f"damaged, or nothing that can be decoded ({problem}): {CONVERT}")
-    missing = max(0.0, _promised(container, sound, origin, latest) - clock.end)
+    missing = max(0.0, _promised(container, sound, origin, latest) - max(clock.end, heard))
     if container.format.name not in INDEX_LAST and (unread := 1 - read / container.size) > UNREAD:
         missing = max(missing, clock.end * unread / (1 - unread))
     nothing = np.zeros((0, 1), np.float32)

@@ -25,8 +25,13 @@ class _Losses:
 
     damaged: list[Span] = field(default_factory=list)  # can't be decoded
     absent: list[Span] = field(default_factory=list)  # aren't in the file, by its time stamps
+    ends: list[str] = field(default_factory=list)  # of recordings that aren't whole, in words
 
     def tell(self, warn: Warn) -> None:
+        """A line each."""
+        if self.ends:
+            others = len(self.ends) - 1
+            warn(self.ends[0] + (f" (and so for {others} more of the recordings in it)" if others else ""))
         if self.damaged:
             warn(f"{places(self.damaged)} can't be decoded: silence stands for it")
         if self.absent:
@@ -50,12 +55,12 @@ def sounds(stream: BinaryIO, start: float, end: float | None, warn: Warn) -> Ite
         # Libraries ask a stream for its name, so that it is left as it is where that is possible.
         whole = (part.start, part.end) == (0, size)
         piece = stream if whole else cast(BinaryIO, Piece(stream, part.start, part.end))
-        for sound in _filled(_of_part(piece, part, place, start, warn), place, start, end, losses):
+        for sound in _filled(_of_part(piece, part, place, start, losses), place, start, end, losses):
             yield sound
             place = sound.end
             if sound.missing > CUT and (end is None or place < end):
                 early = f"{sound.missing:.1f} s before its header says"
-                warn(f"ends at {clock(place)}, {early}: it was cut off, or is damaged")
+                losses.ends.append(f"ends at {clock(place)}, {early}: it was cut off, or is damaged")
     losses.tell(warn)
 
 
@@ -89,7 +94,7 @@ def _silence(like: Sound, start: float, end: float) -> Iterator[Sound]:
         start, left = start + len(samples) / like.rate, left - size
 
 
-def _of_part(stream: BinaryIO, part: Part, origin: float, start: float, warn: Warn) -> Iterator[Sound]:
+def _of_part(stream: BinaryIO, part: Part, origin: float, start: float, losses: _Losses) -> Iterator[Sound]:
     """What one of the recordings in a file holds, which begins at `origin` seconds; times are those of the file."""
     origin += part.lost
     lost, last = part.lost, Sound(np.zeros((0, 1), np.float32), SAMPLE_RATE, 0.0)
@@ -100,13 +105,13 @@ def _of_part(stream: BinaryIO, part: Part, origin: float, start: float, warn: Wa
     except AudioError as error:
         if not origin + last.end:
             raise
-        warn(f"what begins at {clock(origin + last.end)} isn't read: {error}")
+        losses.ends.append(f"what begins at {clock(origin + last.end)} isn't read: {error}")
         return
     missing = max(part.promised - last.end if part.promised else 0.0, last.end / part.share - last.end)
     if last.missing <= CUT < missing:
         yield replace(last, samples=last.samples[:0], time=origin + last.end, lost=0.0, missing=missing)
     elif last.missing <= CUT and part.open_ended:
-        warn(f"ends at {clock(origin + last.end)} without a proper end: it may have been cut off")
+        losses.ends.append(f"ends at {clock(origin + last.end)} without a proper end: it may have been cut off")
 
 
 def _read(stream: BinaryIO, part: Part, start: float) -> Iterator[Sound]:
@@ -132,9 +137,9 @@ def _read(stream: BinaryIO, part: Part, start: float) -> Iterator[Sound]:
         return
     except Unreadable as error:
         problem = str(error)
-    stream.seek(0)
     before = place
-    for sound in ffmpeg.sounds(stream, max(start, before), problem, part.format):
+    piece = cast(BinaryIO, Piece(stream, 0, part.end - part.start))  # damaged sizes may lead it anywhere
+    for sound in ffmpeg.sounds(piece, max(start, before), problem, part.format):
         lost = sound.time - place if damaged and sound.time - place > HOLE else sound.lost
         known = max(0, round((before - sound.time) * sound.rate))  # samples that were read before
         if known < len(sound.samples) or not len(sound.samples):

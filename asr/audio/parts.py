@@ -60,8 +60,8 @@ class Piece(io.RawIOBase):
         return self._place
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        self._stream.seek(self._start + self._place)
-        data = self._stream.read(min(len(buffer), max(0, self._size - self._place)))
+        left = max(0, self._size - self._place)
+        data = _bytes(self._stream, self._start + self._place, min(len(buffer), left)) if left else b""
         buffer[: len(data)] = data
         self._place += len(data)
         return len(data)
@@ -235,8 +235,8 @@ def _mp4(stream: BinaryIO, start: int, size: int) -> Part:
 def _matroska(stream: BinaryIO, start: int, size: int) -> Part:
     """A header and what it heads, of which the size may be unknown."""
     header = _element_end(stream, start)
-    end = header and _element_end(stream, header)
-    follows = end and _bytes(stream, end, 4) == b"\x1a\x45\xdf\xa3"
+    end = header and header < size and _element_end(stream, header)
+    follows = end and end < size and _bytes(stream, end, 4) == b"\x1a\x45\xdf\xa3"
     return Part(start, end if end and follows else size)
 
 
