@@ -28,6 +28,7 @@ REMEMBERED = 8  # earlier origins of time stamps
 BEFORE = 1.0  # seconds that decoders need to begin well
 UNREAD = 0.2  # of the bytes of a file; less may be its index
 PATIENCE = 100  # packets that can't be read, one after the other
+MOST_PLANES = 8  # of channels that lie apart; PyAV looks for more of so many or more, beyond the last
 MOST_UNFRAMED = 1 << 26  # bytes
 # Those that say how long they are, where others are guessed from the bit rate, or from the last time stamp.
 KNOW_LENGTH = "matroska,webm avi asf flv flac caf wav w64 aiff ape wv tta tak".split()
@@ -131,10 +132,7 @@ def _framed(container: "InputContainer", sound: "AudioStream", start: float, pro
 
     def of_sound() -> Iterator["Packet | None"]:
         nonlocal latest, read
-        streams = len(container.streams)  # further ones may be made up of what is damaged
         for packet in _packets(container):
-            if packet.stream.index >= streams:
-                continue
             latest = max(latest, (_stamp(packet, origin) or 0.0) + _seconds(packet))
             read = max(read, (packet.pos or 0) + packet.size)
             if packet.stream is sound:
@@ -186,12 +184,14 @@ def _packets(container: "InputContainer") -> "Iterator[Packet]":
     """As many as can be read."""
     import av
 
-    failures = 0
+    streams, failures = tuple(container.streams), 0  # not those that are made up of what is damaged
     while failures < PATIENCE:
         try:
-            for packet in container.demux():
+            for packet in container.demux(streams):
                 failures = 0
                 yield packet
+            return
+        except IndexError:  # at its end PyAV looks for streams that have appeared meanwhile
             return
         except (av.FFmpegError, ValueError):
             failures += 1
@@ -211,8 +211,13 @@ def _stamp(packet: "Packet | None", origin: float) -> float | None:
 
 def _samples(frame: "AudioFrame") -> np.ndarray:
     """float32 [n, channels] in -1..1."""
+    import av
+
+    count, channels = frame.samples, frame.layout.nb_channels
+    if frame.format.is_planar and channels >= MOST_PLANES:
+        (frame,) = av.AudioResampler(format="flt").resample(frame)
     data = frame.to_ndarray()
-    data = data.T if frame.format.is_planar else data.reshape(frame.samples, -1)
+    data = data.T if frame.format.is_planar else data.reshape(count, channels)
     if data.dtype.kind == "f":
         return data.astype(np.float32, copy=False)
     full = np.float32(2.0 ** (8 * data.dtype.itemsize - 1))

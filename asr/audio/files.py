@@ -1,6 +1,5 @@
 """All the sound that a file holds, one after the other, with silence for what is lost."""
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, cast
@@ -46,15 +45,12 @@ def sounds(stream: BinaryIO, start: float, end: float | None, warn: Warn) -> Ite
     first_byte = stream.tell()
     if not stream.read(1):
         raise AudioError("empty (0 bytes): record or copy it again")
-    size = stream.seek(0, io.SEEK_END)
     losses = _Losses()
     place = 0.0  # seconds up to which it was read
     for part in parts(stream, first_byte):
         if end is not None and place >= end:
             break
-        # Libraries ask a stream for its name, so that it is left as it is where that is possible.
-        whole = (part.start, part.end) == (0, size)
-        piece = stream if whole else cast(BinaryIO, Piece(stream, part.start, part.end))
+        piece = cast(BinaryIO, Piece(stream, part.start, part.end))
         for sound in _filled(_of_part(piece, part, place, start, losses), place, start, end, losses):
             yield sound
             place = sound.end
@@ -131,15 +127,16 @@ def _read(stream: BinaryIO, part: Part, start: float) -> Iterator[Sound]:
             if part.seconds - file.frames / file.samplerate > CUT and ffmpeg.available():
                 raise Unreadable("its header doesn't say how long it is")
             damaged = True  # if it doesn't end well
-            for sound in libsndfile.sounds(file, start):
+            size = part.end - part.start
+            for sound in libsndfile.sounds(file, start, lambda: size - stream.tell()):
                 yield sound
                 place = sound.end
         return
     except Unreadable as error:
         problem = str(error)
+    stream.seek(0)
     before = place
-    piece = cast(BinaryIO, Piece(stream, 0, part.end - part.start))  # damaged sizes may lead it anywhere
-    for sound in ffmpeg.sounds(piece, max(start, before), problem, part.format):
+    for sound in ffmpeg.sounds(stream, max(start, before), problem, part.format):
         lost = sound.time - place if damaged and sound.time - place > HOLE else sound.lost
         known = max(0, round((before - sound.time) * sound.rate))  # samples that were read before
         if known < len(sound.samples) or not len(sound.samples):

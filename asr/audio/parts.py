@@ -16,6 +16,7 @@ from asr.audio import frames, ogg
 FLAC_START = re.compile(rb"fLaC[\0\x80]\0\0\x22")  # with the header of the first block, whose size is fixed
 NO_SOUND = re.compile(rb"[\w ]{4}|ID3|$")  # the name of a chunk, a tag, or nothing
 PIECE = 1 << 20  # bytes searched at once
+LITTLE = 1 << 15  # bytes that may follow the sound without being any
 UNKNOWN_SIZE = 0x7FFF_0000  # what isn't known yet is written as about 2 or 4 GiB by those who can't go back
 WRAP = 1 << 32  # where sizes of 32 bits begin anew
 # By these begin files in which frames of mp3 may lie, too, but in pieces.
@@ -40,10 +41,11 @@ class Part:
 
 
 class Piece(io.RawIOBase):
-    """A part of a stream as a stream of its own."""
+    """A part of a stream as a stream of its own, in which whoever is misled by what is damaged may seek anywhere."""
 
     def __init__(self, stream: BinaryIO, start: int, end: int) -> None:
         self._stream, self._start, self._size, self._place = stream, start, end - start, 0
+        self.name = getattr(stream, "name", "")  # by whose end libsndfile knows raw samples
 
     def readable(self) -> bool:
         return True
@@ -151,7 +153,7 @@ def _sized(stream: BinaryIO, start: int, size: int) -> list[Part]:
     while start < size:
         head = _bytes(stream, start, 12)
         end = ENDS.get(head[:4]) or ENDS.get(head[4:8])
-        if end is None:
+        if end is None or len(head) < 12:
             break
         part = end(stream, start, size)
         found.append(part)
@@ -204,7 +206,10 @@ def _aiff(stream: BinaryIO, start: int, size: int) -> Part:
 
 
 def _au(stream: BinaryIO, start: int, size: int) -> Part:
-    return _whole(stream, start, size, sum(struct.unpack(">II", _bytes(stream, start + 4, 8).ljust(8, b"\0"))))
+    header, length = struct.unpack(">II", _bytes(stream, start + 4, 8).ljust(8, b"\0"))
+    part = _whole(stream, start, size, header + length)
+    more = part.end == size and size - start - header - length > LITTLE
+    return replace(part, header=header) if more else part
 
 
 def _whole(stream: BinaryIO, start: int, size: int, length: int) -> Part:

@@ -95,6 +95,25 @@ def matroska(blocks: Iterable[tuple[float, np.ndarray]], rate: int = RATE) -> by
     return head + element("18538067", information + element("1654ae6b", element("ae", track)) + clusters)
 
 
+def ogg_moved(data: bytes, moved: Callable[[float], float], rate: int) -> bytes:
+    """An Ogg file whose pages have other times, in seconds; but its headers."""
+    from asr.audio.ogg import checksum
+
+    start, pages = 0, []
+    while start < len(data):
+        segments = data[start + 26]
+        end = start + 27 + segments + sum(data[start + 27 : start + 27 + segments])
+        page = bytearray(data[start:end])
+        granule = struct.unpack_from("<q", page, 6)[0]
+        if granule > 0:
+            struct.pack_into("<q", page, 6, round(moved(granule / rate) * rate))
+        page[22:26] = bytes(4)
+        page[22:26] = checksum(bytes(page)).to_bytes(4, "little")
+        pages.append(bytes(page))
+        start = end
+    return b"".join(pages)
+
+
 def pcm(samples: np.ndarray) -> bytes:
     """16 bits each, the lower ones first."""
     return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()

@@ -162,6 +162,25 @@ def test_a_wav_whose_size_wrapped_is_read_to_its_end(tmp_path: Path, wraps: int)
     assert np.abs(waveform).max() > 0.1
 
 
+@needs_codecs
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_a_flac_may_hold_more_than_its_header_says(share: float) -> None:
+    sound = np.concatenate([A, B])
+    data = make.encoded(sound, "FLAC")
+    bits = int.from_bytes(data[18:26], "big") & ~(2**36 - 1) | round(share * len(sound))
+    waveform, warnings = heard(data[:18] + bits.to_bytes(8, "big") + data[26:])
+    assert not warnings
+    assert waveform == pytest.approx(sound, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [0, 50_000])
+def test_so_may_an_au(size: int) -> None:
+    data = make.encoded(A, "AU")
+    waveform, warnings = heard(data[:8] + size.to_bytes(4, "big") + data[12:])
+    assert not warnings
+    assert waveform == pytest.approx(A, abs=1e-4)
+
+
 # --- Cut and damaged --------------------------------------------------------------------------------------
 
 
@@ -284,6 +303,29 @@ def test_time_stamps_that_are_wrong_cost_no_sound() -> None:
     waveform, _ = stamped(*good[:10], *(time + 3 for time in good[10:]))  # that are right
     assert waveform[88_000:] == pytest.approx(A[40_000:96_000], abs=1e-3)
     assert not waveform[40_000:88_000].any()
+
+
+@needs_codecs
+@pytest.mark.parametrize("subtype", ["OPUS", "VORBIS"])
+def test_times_of_ogg(subtype: str) -> None:
+    """Its pages tell how many samples come before their end."""
+    data, rate = make.encoded(np.concatenate([A, B]), "OGG", subtype), 48_000 if subtype == "OPUS" else 16_000
+    waveform, warnings = heard(make.ogg_moved(data, lambda time: time + 10 * (time > 6), rate))
+    (warning,) = warnings
+    assert warning.startswith("10.0 s from 0:0")
+    assert_there(waveform, HEAD, 0)
+    assert_there(waveform, B[40_000:], len(A) / make.RATE + 12.5)
+    for moved in (lambda time: time + 100, lambda time: time - 5 * (time > 6)):
+        waveform, warnings = heard(make.ogg_moved(data, moved, rate))
+        assert not warnings
+        assert_there(waveform, HEAD, 0)
+        assert_there(waveform, B[40_000:], len(A) / make.RATE + 2.5)
+
+
+@needs_codecs
+def test_eight_channels() -> None:
+    data = make.by_ffmpeg(A, "matroska", "flac", layout="7.1")
+    assert len(heard(data)[0]) == len(A)
 
 
 # --- Other formats ----------------------------------------------------------------------------------------
