@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import numpy as np
 
 from asr.audio.errors import AudioError
+from asr.audio.features import SAMPLE_RATE
 from asr.audio.sound import CONVERT, Sound, check_rate
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ CODECS = "m4a, mp4 and webm need pip install 'nicebeach[codecs]'"
 # What FFmpeg may take a file for. Among the others are playlists, which make it open further files and addresses.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf,avi,flv,live_flv,mpegts,mpeg,mpegvideo,amr,amrnb,amrwb,ac3,eac3,dts,"
-    "truehd,ape,wv,tta,tak,mpc,mpc8,shn,wav,w64,aiff,caf,au,voc,ogg,flac,mp3,loas,rm,dsf,iff,oma,gsm,sox,nut,mxf,dv,wtv,nsv"
+    "truehd,ape,wv,tta,tak,mpc,mpc8,shn,wav,w64,aiff,caf,au,voc,ogg,flac,mp3,loas,rm,dsf,iff,oma,gsm,sox,nut,mxf,dv,wtv"
 )
 # Nor may it open anything else for what it finds in a file.
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
@@ -127,7 +128,7 @@ def _framed(container: "InputContainer", sound: "AudioStream", start: float, pro
 
     # What players call the beginning of a file is that of the first of its streams.
     origin = (container.start_time or 0) / MICROSECONDS
-    clock, rate, lost, heard, begun = Clock(), sound.rate or 0, 0.0, 0.0, False
+    clock, rate, lost, heard, begun = Clock(), sound.rate or SAMPLE_RATE, 0.0, 0.0, False
     latest, read = 0.0, 0  # second and byte up to which there are packets
 
     def of_sound() -> Iterator["Packet | None"]:

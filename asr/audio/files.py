@@ -103,7 +103,7 @@ def _of_part(stream: BinaryIO, part: Part, origin: float, start: float, losses: 
             raise
         losses.ends.append(f"what begins at {clock(origin + last.end)} isn't read: {error}")
         return
-    missing = max(part.promised - last.end if part.promised else 0.0, last.end / part.share - last.end)
+    missing = max(part.promised, part.seconds, last.end / part.share) - last.end
     if last.missing <= CUT < missing:
         yield replace(last, samples=last.samples[:0], time=origin + last.end, lost=0.0, missing=missing)
     elif last.missing <= CUT and part.open_ended:

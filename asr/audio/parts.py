@@ -126,8 +126,8 @@ def _framed(stream: BinaryIO, start: int, size: int) -> list[Part]:
     seconds, bytes_read = 0.0, 0  # of a recording up to now
     for run in frames.runs(stream, start, size):
         form = "aac" if run.first.kind[0] == "aac" else "mp3"
-        part = Part(run.start, run.end, 0.0, seconds=run.seconds, open_ended=run.cut, format=form)
-        part = replace(part, promised=run.promised or 0.0)
+        promised = run.promised or 0.0
+        part = Part(run.start, run.end, 0.0, 1.0, run.seconds, promised, open_ended=run.cut, format=form)
         if run.joined:
             seconds, bytes_read = 0.0, 0
         elif seconds:
@@ -160,7 +160,7 @@ def _sized(stream: BinaryIO, start: int, size: int) -> list[Part]:
         if part.end <= start:
             break
         start = part.end
-    if found:  # what follows the last is no recording, but decoders may know it
+    if found and not found[-1].header:  # what follows the last is no recording, but decoders may know it
         found[-1] = replace(found[-1], end=max(found[-1].end, size))
     return found
 
@@ -178,7 +178,7 @@ def _riff(stream: BinaryIO, start: int, size: int) -> Part:
             return replace(whole, end=place)
         place += 8
         if name == b"fmt " and length >= 16:
-            rate = struct.unpack(order + "I", _bytes(stream, place + 8, 4))[0]  # bytes a second
+            rate = int.from_bytes(_bytes(stream, place + 8, 4), "big" if order == ">" else "little")  # bytes a second
         if name == b"data":
             there = size - place
             behind = _bytes(stream, place + length + length % 2, 4)
@@ -186,8 +186,8 @@ def _riff(stream: BinaryIO, start: int, size: int) -> Part:
                 # Whoever wrote it didn't come to write its size, or had no room for all of it.
                 wraps = (there - length) // WRAP
                 return replace(whole, end=place + length + wraps * WRAP if wraps else size, header=place - start)
-            if there < length:
-                return whole if length >= UNKNOWN_SIZE else replace(whole, share=there / length)
+            if 0 < there < length < UNKNOWN_SIZE:
+                return replace(whole, share=there / length)
         place += length + length % 2
     return whole
 

@@ -116,8 +116,11 @@ def duration(path: Path) -> float | None:
         return info.frames / info.samplerate if 0 < info.frames < 2**62 and info.samplerate else None
     except (soundfile.LibsndfileError, TypeError, OSError):
         pass
-    with path.open("rb") as file:
-        return ffmpeg.duration(file)
+    try:
+        with path.open("rb") as file:
+            return ffmpeg.duration(file)
+    except OSError:
+        return None
 
 
 def _within(sounds: Iterator[Sound], start: float, end: float | None) -> Iterator[Sound]:

@@ -92,7 +92,9 @@ def transcribe(
     there already is left alone and not transcribed again, so that the same command goes on after an interruption.
 
     A recording that can't be read costs one line on standard error, and the exit code is 1 then; the others are
-    transcribed all the same. Ctrl-C keeps what is finished.
+    transcribed all the same. One that is damaged, or was cut off, is transcribed as far as it can be: a warning on
+    standard error, also with --quiet and in json, tells which seconds are missing, and the exit code stays 0. Ctrl-C
+    keeps what is finished.
 
     Examples:
 
