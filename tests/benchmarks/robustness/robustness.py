@@ -32,13 +32,13 @@ os.environ["OMP_NUM_THREADS"] = "1"  # the recognisers inherit it
 
 import numpy as np
 import soundfile
-from asr.errors import aligned, error_counts
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from asr import audio
-from asr.cli import read_cuts
+from asr.cli.options import read_cuts
+from asr.evaluation.errors import aligned, error_counts
 from data_prep.conditions import (
     RATE,
     Codec,
