@@ -17,7 +17,7 @@ from asr.audio import reading
 from asr.audio.channels import Channel
 from asr.audio.features import HOP, SAMPLE_RATE
 from asr.audio.sound import Warn, add_span, places
-from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch
+from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch, DecoderConfig
 from asr.decoder.confidence import confidences
 from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.decoder.rescore import rescore, state_after
@@ -26,9 +26,10 @@ from asr.lexicon.letter_to_sound import LetterToSound
 from asr.lexicon.lexicon import compile_tree, read_lexicon
 from asr.lexicon.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
 from asr.transcript import Segment, Transcript, Word
-from lm.bundle import DEFAULT, Bundle, Dequantized, open_bundle
+from lm.bundle import DEFAULT, Bundle, BundleError, Dequantized, open_bundle
 from lm.lstm.model import LstmState, load_lstm
 from lm.ngram.trie import NgramTables, read_trie
+from lm.settings import Cost, checked
 from lm.text.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
 
 if TYPE_CHECKING:
@@ -69,16 +70,16 @@ class Recognizer:
         bundle = open_bundle(DEFAULT if model is None else Path(model))
         vocabulary = Vocabulary.load(bundle.file("vocabulary.txt"))
         ngram = read_trie(bundle.file("ngram.bin"), vocabulary)
-        decoder = bundle.config["decoder"]
-        first_pass = Weights(**decoder["first_pass"])
+        decoder = bundle.read(DecoderConfig, "decoder")
         self.units = read_units(bundle)
-        self.acoustic = read_acoustic(bundle, "streaming" if streaming else "acoustic", device)
-        self.search = make_search(self.units, ngram, vocabulary, BeamConfig(**decoder["beam"]), first_pass)
+        name = "streaming" if streaming else "acoustic"
+        if (emitted := bundle.read(AcousticConfig, name).units) != (count := len(self.units.symbols)):
+            raise BundleError(f"{bundle.folder}: {name} emits {emitted} units, {bundle.config['units']} are {count}")
+        self.acoustic = read_acoustic(bundle, name, device)
+        self.search = make_search(self.units, ngram, vocabulary, decoder.beam, decoder.first_pass)
         self.lstm = load_lstm(bundle, vocabulary)
-        self.weights = Weights(**decoder["second_pass"])
-        # Does the LSTM remember what was said in sentences of a recording before the current one? It gained nothing
-        # where that was tried (docs/results.md).
-        self.carry_context: bool = decoder.get("carry_context", False)
+        self.weights = decoder.second_pass
+        self.carry_context = decoder.carry_context
 
     def with_hot_words(self, boosts: Mapping[str, float]) -> "Recognizer":
         """The same, but words are preferred by so many nats: at e to that power times their probability.
@@ -97,7 +98,11 @@ class Recognizer:
         return self._with_search(self.search.config, boosts)
 
     def with_unknown_words(self, cost: float) -> "Recognizer":
-        """The same, but what sounds like no word it knows is written <unk>, at so many nats a frame of sound."""
+        """The same, but what sounds like no word it knows is written <unk>, at so many nats a frame of sound.
+
+        Raises ValueError for a cost below 0, or that is no number.
+        """
+        checked(Cost, cost, "unknown words at")
         return self._with_search(replace(self.search.config, unknown=cost), self.search.boosts)
 
     def _with_search(self, config: BeamConfig, boosts: Mapping[str, float]) -> "Recognizer":
@@ -282,7 +287,9 @@ def make_search(
 
 def read_units(bundle: Bundle) -> Units:
     """The units of a bundle's acoustic model."""
-    kind = bundle.config["units"]
+    kind = bundle.config.get("units")
+    if kind is None:
+        raise BundleError(f"{bundle.folder}: has language models alone; asr export puts an acoustic model beside them")
     if kind == "phones":
         letter_to_sound = LetterToSound.load(bundle.file("letter_to_sound.safetensors"), PHONES)
         return PhoneUnits(read_lexicon(bundle.file("lexicon.txt")), letter_to_sound)
@@ -294,7 +301,7 @@ def read_units(bundle: Bundle) -> Units:
 def read_acoustic(bundle: Bundle, name: str = "acoustic", device: str = "cpu") -> "AcousticModel | TorchAcousticModel":
     """An acoustic model of a bundle, "acoustic" or "streaming": in NumPy on the CPU, in PyTorch on any other device."""
     weights = Dequantized(bundle.file(f"{name}.safetensors"))
-    config = AcousticConfig(**bundle.config[name])
+    config = bundle.read(AcousticConfig, name)
     if device == "cpu":
         return AcousticModel(config, weights)
     if not config.bidirectional:

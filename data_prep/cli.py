@@ -128,8 +128,10 @@ def manifest(
         from data_prep.layouts import read
         from data_prep.manifest import check_manifest_name, write
         from data_prep.overlap import utterance, without
+        from lm.settings import Cost, checked
 
         check_manifest_name(output)  # before the long work
+        checked(Cost, max_seconds, "--max-seconds")
         prepared = read(path, max_seconds)
         if avoid:
             heldout = [utterance(cut, str(other)) for other in avoid for cut in all_cuts(other)]

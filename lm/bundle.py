@@ -10,14 +10,19 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import tomli_w
 from safetensors import safe_open
 
+from lm.settings import Count, read_table
+
 DEFAULT = Path(__file__).resolve().parent.parent / "asr" / "default_model"
 CONFIG = "config.toml"
+VERSION = 1  # of the format; whatever changes so that an older reader would misunderstand it raises this
+
+T = TypeVar("T")
 
 
 class BundleError(ValueError):
@@ -30,12 +35,41 @@ class NoSuchModelError(BundleError, KeyError):
     __str__ = Exception.__str__
 
 
+class MissingWeightsError(BundleError, KeyError):
+    """Weights that a model's sizes ask for and its file lacks."""
+
+    __str__ = Exception.__str__
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a config.toml may hold. Each table is read by who needs it, into a dataclass of its own."""
+
+    sha256: dict[str, str]  # of each other file
+    version: Count = 1  # of the format; bundles of before it had one are of the first
+    units: Literal["phones", "characters", "pieces"] | None = None
+    acoustic: dict[str, Any] | None = None
+    streaming: dict[str, Any] | None = None
+    lstm: dict[str, Any] | None = None
+    mixture: dict[str, Any] | None = None
+    decoder: dict[str, Any] | None = None
+
+
 @dataclass(frozen=True)
 class Bundle:
     """An open bundle: its folder and the tables of its config.toml."""
 
     folder: Path
     config: dict[str, Any]
+
+    def read(self, kind: type[T], name: str) -> T:
+        """The settings of a table. Raises BundleError if there is none, or it holds anything but what it may."""
+        if name not in self.config:
+            raise BundleError(f"{self.folder}: the model has no [{name}]; it serves other commands than this one")
+        try:
+            return read_table(kind, self.config[name], self.folder / CONFIG, name)
+        except ValueError as error:
+            raise BundleError(str(error)) from None
 
     def file(self, name: str) -> Path:
         """The path of one of the bundle's files. Raises BundleError if it is missing or not what was written."""
@@ -55,7 +89,7 @@ class Bundle:
 
 
 def open_bundle(folder: Path) -> Bundle:
-    """Open a model folder. Raises BundleError if there is none."""
+    """Open a model folder. Raises BundleError if there is none, or it is of a newer format."""
     path = folder / CONFIG
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -65,6 +99,16 @@ def open_bundle(folder: Path) -> Bundle:
         raise BundleError(f"{path}: can't be read: {error}") from None
     if "sha256" not in config:
         raise BundleError(f"{path}: holds no checksums; it isn't the {CONFIG} of a nicebeach model")
+    version = config.get("version", 1)
+    if isinstance(version, int) and version > VERSION:
+        raise BundleError(
+            f"{path}: version = {version}: a model of a newer format; this nicebeach reads up to {VERSION}: "
+            "pip install -U nicebeach"
+        )
+    try:
+        read_table(Contents, config, path)
+    except ValueError as error:
+        raise BundleError(str(error)) from None
     return Bundle(folder, config)
 
 
@@ -74,7 +118,7 @@ def write_bundle(folder: Path, config: dict[str, Any], files: dict[str, Path]) -
     for name, path in files.items():
         if path.resolve() != (folder / name).resolve():
             shutil.copyfile(path, folder / name)
-    config = {**config, "sha256": {name: _sha256(folder / name) for name in sorted(files)}}
+    config = {"version": VERSION, **config, "sha256": {name: _sha256(folder / name) for name in sorted(files)}}
     unfinished = folder / f"{CONFIG}.part"  # settings that `asr tune` writes are changed whole or not at all
     unfinished.write_text(tomli_w.dumps(config), encoding="utf-8")
     unfinished.replace(folder / CONFIG)
@@ -104,12 +148,13 @@ class Dequantized(Mapping[str, np.ndarray]):
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = safe_open(path, "numpy")
         self._names = self._file.keys()
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._names:
-            raise KeyError(name)
+            raise MissingWeightsError(f"{self._path}: has no {name}; {CONFIG} beside it is of another model")
         weight: np.ndarray = self._file.get_tensor(name)
         if name + SCALE in self._names:
             return weight * self._file.get_tensor(name + SCALE)[:, None]

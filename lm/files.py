@@ -25,4 +25,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path}: not a TOML file: {error}") from None
     base = settings.pop("base", None)
-    return {**read_toml(path.parent / base), **settings} if base else settings
+    if base is None:
+        return settings
+    if not isinstance(base, str):
+        raise ValueError(f"{path}: base = {base}: want the name of a settings file beside it, in quotes")
+    try:
+        return {**read_toml(path.parent / base), **settings}
+    except RecursionError:
+        raise ValueError(f"{path}: base = {base!r} leads back to this file") from None

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from lm.model import LanguageModel
+from lm.settings import Positive, checked
 from lm.text.vocabulary import END, UNKNOWN
 
 
@@ -23,8 +24,7 @@ def generate(
     probable word always, 1 draws as the model says, more than that flattens. top_k: of the most probable words only.
     `<unk>` is never drawn. Errors: ValueError for a temperature or top_k that isn't above 0.
     """
-    if temperature <= 0:
-        raise ValueError(f"temperature {temperature}: want a number above 0")
+    checked(Positive, temperature, "temperature")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top-k {top_k}: want 1 or more")
     state = model.read(model.initial(), model.vocabulary.encode(history))

@@ -23,12 +23,20 @@ from lm.mixture import LinearMixture
 from lm.model import LanguageModel
 from lm.ngram.model import NgramModel
 from lm.progress import progress_bar
+from lm.settings import Share
 from lm.text.normalise import normalize, normalize_history
 from lm.text.vocabulary import END, SPECIAL_WORDS, UNKNOWN, Vocabulary
 
 MODELS = ("ngram", "lstm", "mixture")
 Text = str | Sequence[str]  # a plain one, or its words as the vocabulary has them
 BLOCK = 256  # sentences given to a model at once
+
+
+@dataclass(frozen=True)
+class MixtureConfig:
+    """Of the n-gram with the LSTM; stored in the bundle."""
+
+    ngram_weight: Share
 
 
 class Models(Mapping[str, LanguageModel[Any]]):
@@ -71,7 +79,7 @@ class Models(Mapping[str, LanguageModel[Any]]):
 
     @cached_property
     def mixture(self) -> LinearMixture:
-        weight = self.bundle.config["mixture"]["ngram_weight"]
+        weight = self.bundle.read(MixtureConfig, "mixture").ngram_weight
         return LinearMixture([self.ngram, self.lstm], [weight, 1 - weight])
 
 

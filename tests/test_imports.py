@@ -33,7 +33,8 @@ lm.cache lm.mixture
 lm.lstm lm.ngram
 lm.model
 lm.text
-lm.bundle lm.files lm.front lm.progress
+lm.bundle
+lm.files lm.front lm.progress lm.settings
 """
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from asr.acoustic.layers import LstmLayer
 from asr.audio.features import MELS, log_mel
+from lm.settings import Count, Dropout
 
 SUBSAMPLING = 4  # two convolutions of stride 2: an output frame lasts 40 ms
 FRAME_SECONDS = 0.04
@@ -18,11 +19,11 @@ BLOCK = 64  # output frames that the convolutions make at once
 class AcousticConfig:
     """Sizes of an acoustic model; stored in the bundle beside its weights."""
 
-    units: int  # output classes, the CTC blank (id 0) included
-    hidden: int = 320  # cells a direction
-    layers: int = 3
-    channels: int = 32  # of both convolutions
-    dropout: float = 0.2  # on the input of every recurrent layer but the first, and of the output layer
+    units: Count  # output classes, the CTC blank (id 0) included
+    hidden: Count = 320  # cells a direction
+    layers: Count = 3
+    channels: Count = 32  # of both convolutions
+    dropout: Dropout = 0.2  # on the input of every recurrent layer but the first, and of the output layer
     bidirectional: bool = True  # False: a frame sees the past alone, for streams
 
 

@@ -68,7 +68,11 @@ def rescore(
         from asr.decoder.nbest import default_weights, read_nbest, rescore_texts
         from lm.bundle import DEFAULT
         from lm.query import open_models
+        from lm.settings import Number, checked
 
+        given = {"score": weight_score, "ngram": weight_ngram, "lstm": weight_lstm, "word": weight_word}
+        for name, weight in given.items():
+            checked(Number | None, weight, f"--weight-{name}")
         models = open_models(model or DEFAULT)
         weights = default_weights(models.bundle)
         ngram = weights.ngram if weight_ngram is None else weight_ngram

@@ -119,6 +119,9 @@ def transcribe(
         refuse_what_means_nothing(format, output_dir, overwrite, word_times, confidence, nbest, explain)
         seconds = read_time("--start", start), read_time("--end", end) if end else None
         boosts = dict(map(read_hot_word, hot_word or [])) | (read_hot_words(hot_words) if hot_words else {})
+        from lm.settings import Cost, checked
+
+        checked(Cost | None, unknown_words, "--unknown-words")
         from asr.recognizer import Recognizer
         from asr.transcription.inputs import expand
         from asr.transcription.outputs import Folder, Printed

@@ -14,6 +14,7 @@ from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.lexicon.lexicon import LexiconTree
 from lm.model import LanguageModel
 from lm.ngram.trie import NgramTables
+from lm.settings import Cost, Count, Positive
 from lm.text.vocabulary import END, START, UNKNOWN, Vocabulary
 
 # Steps of the exact search for the n best hypotheses: 15 each are usual. After so many it goes on by a short cut.
@@ -28,14 +29,26 @@ UNKNOWN_SOUNDS = range(2, 9)
 class BeamConfig:
     """Settings of the first pass; stored in the bundle."""
 
-    size: int = 300  # of the beam: hypotheses that outlive a frame
-    score: float = 18.0  # nats below the best at which a hypothesis is given up
-    nbest: int = 100
+    size: Count = 300  # of the beam: hypotheses that outlive a frame
+    score: Positive = 18.0  # nats below the best at which a hypothesis is given up
+    nbest: Count = 100
     # Hypotheses that the n-gram can't tell apart any more share a place in the beam: are their probabilities added
     # there, or does the best stand for all? A score means the same either way, but only sums give posteriors.
     add: bool = True
-    skip_blank: float = 0.999  # frames whose blank is at least so probable count as silence; above 1: none
-    unknown: float = math.inf  # nats that a word outside the lexicon costs a frame; inf: there is none
+    skip_blank: Positive = 0.999  # frames whose blank is at least so probable count as silence; above 1: none
+    unknown: Cost = math.inf  # nats that a word outside the lexicon costs a frame; inf: there is none
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """Settings of both passes; stored in the bundle."""
+
+    beam: BeamConfig
+    first_pass: Weights
+    second_pass: Weights
+    # Does the LSTM remember what was said in sentences of a recording before the current one? It gained nothing where
+    # that was tried (RESULTS.md).
+    carry_context: bool = False
 
 
 class BeamSearch:

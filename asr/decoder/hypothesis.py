@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 
+from lm.settings import Number, Share
+
 
 @dataclass(frozen=True)
 class Weights:
     """What each score counts for; the acoustic log-prob has weight 1."""
 
-    ngram: float
-    lstm: float
-    word: float  # added for every word: CTC and language models both favour few words
-    linear: float = 0.0  # the n-gram's share in the LSTM's score: sum of log((1 - linear) P_lstm + linear P_ngram)
+    ngram: Number
+    lstm: Number
+    word: Number  # added for every word: CTC and language models both favour few words
+    linear: Share = 0.0  # the n-gram's share in the LSTM's score: sum of log((1 - linear) P_lstm + linear P_ngram)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asr.decoder.beam import DecoderConfig
 from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.decoder.rescore import fill_in, word_scores
 from lm.bundle import DEFAULT, Bundle, open_bundle
@@ -75,8 +76,8 @@ def default_weights(bundle: Bundle) -> Weights:
 
     But words count nothing: what the second pass gives or takes for each makes up for our own acoustic model.
     """
-    config = bundle.config if "decoder" in bundle.config else open_bundle(DEFAULT).config
-    return replace(Weights(**config["decoder"]["second_pass"]), word=0.0)
+    bundle = bundle if "decoder" in bundle.config else open_bundle(DEFAULT)
+    return replace(bundle.read(DecoderConfig, "decoder").second_pass, word=0.0)
 
 
 # --- Files ------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from asr.lexicon.letter_to_sound import LetterToSound
 from asr.lexicon.lexicon import cmudict, write_lexicon
 from asr.lexicon.units import PHONES, CharacterUnits, PieceUnits
 from lm.bundle import Bundle, open_bundle, quantized, write_bundle
+from lm.lstm.model import LstmConfig
+from lm.query import MixtureConfig
 from lm.text.vocabulary import SPECIAL_WORDS, Vocabulary
 from lm.training.engine import read_checkpoint
 
@@ -80,8 +82,8 @@ def export(
         config = {
             "units": units,
             **{name: sizes for name, (sizes, _) in models.items()},
-            "lstm": lm.config["lstm"],
-            "mixture": lm.config["mixture"],
+            "lstm": asdict(lm.read(LstmConfig, "lstm")),
+            "mixture": asdict(lm.read(MixtureConfig, "mixture")),
             "decoder": DECODER,
         }
         return write_bundle(output, config, files)

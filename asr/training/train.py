@@ -3,21 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from msgspec import Meta
 from rapidfuzz.distance import Levenshtein
 from rich.console import Console
 from torch import Tensor, nn
 
 from asr.acoustic.model import SUBSAMPLING, AcousticConfig
 from asr.acoustic.network import AcousticNetwork
+from asr.audio.features import MELS
 from asr.lexicon.units import BLANK, Units
 from asr.training.augment import BandLimits, Crops, Masks, Noise, SpeedPerturbation
 from asr.training.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
 from asr.training.criteria import UnitTrigram, crf_loss
 from lm.bundle import Dequantized, open_bundle
+from lm.settings import MOST, Number, Positive, Share, Whole
 from lm.training.engine import Budget, Training, fit, processes, read_checkpoint, read_settings
 
 CTC_SHARE = 0.1  # of CTC's loss that is added to CTC-CRF's
@@ -28,42 +31,43 @@ class Corpus:
     """A manifest or a folder of shards to train on, and how often an epoch hears each of its utterances."""
 
     manifest: str
-    weight: float = 1.0
+    weight: Positive = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class AcousticTrainConfig(Budget):
     """Settings of a training; the TOML file has the same names."""
 
-    corpora: list[Corpus]
+    corpora: Annotated[list[Corpus], Meta(min_length=1, description="one [[corpora]] at least")]
     dev: str  # likewise; the model with the fewest unit errors on it is kept, of CTC-CRF that with the lowest loss
     model: dict[str, Any] = field(default_factory=dict)  # of AcousticConfig, but for `units`
-    batch_seconds: float = 400.0  # of padded speech in a batch; a step has one a process, or `accumulate` of them
-    criterion: str = "ctc"  # or "crf", for a model that CTC has trained
-    slowest: float = 0.88  # speed perturbation
-    fastest: float = 1.12
-    crop_frames: int = 0  # at most, are cut off at either end
-    noise_share: float = 0.0  # of utterances get noise
-    quietest_noise: float = -25.0  # dB relative to the speech
-    loudest_noise: float = 0.0
-    band_limited_share: float = 0.0  # of utterances lose their highest frequencies
-    lowest_band_limit: float = 3400.0  # Hz, telephones'
-    frequency_masks: int = 2  # SpecAugment, of so many bins at most
-    frequency_mask_bins: int = 15
-    time_masks: int = 2  # of so many frames at most
-    time_mask_frames: int = 30
+    batch_seconds: Positive = 400.0  # of padded speech in a batch; a step has one a process, or `accumulate` of them
+    criterion: Literal["ctc", "crf"] = "ctc"  # "crf": for a model that CTC has trained
+    slowest: Positive = 0.88  # speed perturbation
+    fastest: Positive = 1.12
+    crop_frames: Whole = 0  # at most, are cut off at either end
+    noise_share: Share = 0.0  # of utterances get noise
+    quietest_noise: Number = -25.0  # dB relative to the speech
+    loudest_noise: Number = 0.0
+    band_limited_share: Share = 0.0  # of utterances lose their highest frequencies
+    lowest_band_limit: Positive = 3400.0  # Hz, telephones'
+    frequency_masks: Whole = 2  # SpecAugment, of so many bins at most
+    frequency_mask_bins: Whole = 15
+    time_masks: Whole = 2  # of so many frames at most
+    time_mask_frames: Whole = 30
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.criterion not in ("ctc", "crf"):
-            raise ValueError(f"no criterion {self.criterion!r}; there are ctc, crf")
+        for low, high in ("slowest", "fastest"), ("quietest_noise", "loudest_noise"):
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(f"{low} = {getattr(self, low)} is above {high} = {getattr(self, high)}")
+        if self.frequency_mask_bins > MELS:
+            raise ValueError(f"frequency_mask_bins = {self.frequency_mask_bins}: there are {MELS} bins")
 
 
 def read_config(path: Path) -> AcousticTrainConfig:
-    """Read a settings file. Raises ValueError for a setting that doesn't exist."""
-    settings = read_settings(path, AcousticTrainConfig, AcousticConfig)
-    settings["corpora"] = [Corpus(**corpus) for corpus in settings.get("corpora", [])]
-    return AcousticTrainConfig(**settings)
+    """Read a settings file. Raises ValueError for a setting that doesn't exist, or a value that isn't allowed."""
+    return read_settings(path, AcousticTrainConfig, AcousticConfig, units=MOST)
 
 
 class AcousticTraining(Training):

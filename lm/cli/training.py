@@ -45,7 +45,10 @@ def build_ngram(
         lm build-ngram news.txt books.txt --tune heldout.txt --vocabulary vocabulary.txt --output ngram.bin
     """
     with one_line_errors():
+        from lm.settings import NotNegative, checked
         from lm.training.ngram import build_ngram as build
+
+        checked(NotNegative, threshold, "--threshold")
 
         try:
             cutoffs = [int(count) for count in prune.replace(",", " ").split()]
@@ -118,7 +121,10 @@ def export(
         lm export exp/lm --vocabulary exp/text/vocabulary.txt --lstm exp/lstm/best.ckpt --ngram exp/text/ngram.bin
     """
     with one_line_errors():
+        from lm.settings import Share, checked
         from lm.training.export import export as run
+
+        checked(Share, mixture_weight, "--mixture-weight")
 
         for path in (lstm, ngram):
             if path and not path.is_file():

@@ -13,13 +13,15 @@ Here it is asked, in NumPy; lm.training.network has it to be trained.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
-from lm.bundle import Bundle, Dequantized
+from lm.bundle import Bundle, BundleError, Dequantized
 from lm.lstm.cells import STEPS, Layer
 from lm.lstm.prefix_tree import PrefixTree
 from lm.lstm.product import Product
+from lm.settings import Count, Dropout
 from lm.text.vocabulary import END, START, Vocabulary
 
 
@@ -27,19 +29,19 @@ from lm.text.vocabulary import END, START, Vocabulary
 class LstmConfig:
     """Sizes of a word LSTM; stored in the bundle beside its weights."""
 
-    vocabulary: int  # words, the special ones included
-    hidden: int = 512  # cells, and length of the embeddings of the most frequent words
-    layers: int = 1
-    cell: str = "lstm"  # or "gru", or "rnn": Elman's, with tanh
-    cutoffs: tuple[int, ...] = (4000, 20000)  # the word ids at which embeddings shrink by `shrink`
-    shrink: int = 4
-    dropout: float = 0.1  # of embeddings and of each layer's outputs, the same ones all along a sequence
-    word_dropout: float = 0.0  # of whole words' embeddings
-    weight_drop: float = 0.0  # of the recurrent weights
+    vocabulary: Count  # words, the special ones included
+    hidden: Count = 512  # cells, and length of the embeddings of the most frequent words
+    layers: Count = 1
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"  # "rnn": Elman's, with tanh
+    cutoffs: tuple[Count, ...] = (4000, 20000)  # the word ids at which embeddings shrink by `shrink`
+    shrink: Count = 4
+    dropout: Dropout = 0.1  # of embeddings and of each layer's outputs, the same ones all along a sequence
+    word_dropout: Dropout = 0.0  # of whole words' embeddings
+    weight_drop: Dropout = 0.0  # of the recurrent weights
 
     def __post_init__(self) -> None:
-        if self.cell not in STEPS:
-            raise ValueError(f"no cell {self.cell!r}; there are {', '.join(STEPS)}")
+        if list(self.cutoffs) != sorted(set(self.cutoffs)) or not self.cutoffs:
+            raise ValueError(f"cutoffs = {list(self.cutoffs)}: want one word id or more, each above the one before")
         if min(self.cutoffs) >= self.vocabulary:
             raise ValueError(f"a vocabulary of {self.vocabulary} words needs a cutoff below that: {self.cutoffs}")
 
@@ -137,8 +139,9 @@ def _one(memory: Memory) -> LstmState:
 
 def load_lstm(bundle: Bundle, vocabulary: Vocabulary) -> LstmModel:
     """The LSTM of a bundle, which knows the words of its vocabulary."""
-    sizes = bundle.config["lstm"]
-    config = LstmConfig(**{**sizes, "cutoffs": tuple(sizes["cutoffs"])})
+    config = bundle.read(LstmConfig, "lstm")
+    if config.vocabulary != len(vocabulary):
+        raise BundleError(f"{bundle.folder}: an LSTM of {config.vocabulary} words, a vocabulary of {len(vocabulary)}")
     return LstmModel(config, Dequantized(bundle.file("lstm.safetensors")), vocabulary)
 
 

@@ -13,10 +13,10 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import lightning
 import numpy as np
@@ -28,52 +28,51 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
 from lm.files import read_toml
+from lm.settings import Count, NotNegative, Positive, Share, Whole, read_table
 
 CHECKPOINT_SECONDS = 120.0  # a kill loses no more than this
 OPTIMIZERS: dict[str, Any] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+
+T = TypeVar("T", bound="Budget")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """Settings of any training; the TOML file has the same names."""
 
-    max_minutes: float | None = None  # of training, over all runs; the learning rate falls to zero with it
-    max_steps: int | None = None  # or a number of steps, or of times through the data; whichever ends first
-    max_epochs: float | None = None
-    validate_every: int = 200  # steps
-    learning_rate: float = 2e-3  # the highest; it rises over `warmup_steps`, then falls by a cosine
-    warmup_steps: int = 200
-    accumulate: int = 1  # batches whose gradients make a step, each as large as one alone would be
-    optimizer: str = "adamw"  # or "adam", "sgd"
-    momentum: float = 0.9  # of sgd
-    weight_decay: float = 1e-2
-    gradient_norm: float = 1.0  # gradients are scaled down to it
-    precision: str = "auto"  # "bf16-mixed" where there are instructions for it, or else "32-true"
-    seed: int = 1
+    max_minutes: Positive | None = None  # of training, over all runs; the learning rate falls to zero with it
+    max_steps: Count | None = None  # or a number of steps, or of times through the data; whichever ends first
+    max_epochs: Positive | None = None
+    validate_every: Count = 200  # steps
+    learning_rate: Positive = 2e-3  # the highest; it rises over `warmup_steps`, then falls by a cosine
+    warmup_steps: Count = 200
+    accumulate: Count = 1  # batches whose gradients make a step, each as large as one alone would be
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    momentum: Share = 0.9  # of sgd
+    weight_decay: NotNegative = 1e-2
+    gradient_norm: Positive = 1.0  # gradients are scaled down to it
+    # "auto": "bf16-mixed" where there are instructions for it, or else "32-true".
+    precision: Literal["auto", "bf16-mixed", "16-mixed", "32-true", "64-true"] = "auto"
+    seed: Whole = 1
 
     def __post_init__(self) -> None:
         if self.max_minutes is None and self.max_steps is None and self.max_epochs is None:
             raise ValueError("the settings say neither max_minutes nor max_steps nor max_epochs: when shall it end?")
-        if self.accumulate < 1:
-            raise ValueError(f"accumulate = {self.accumulate}: a step needs 1 batch at least")
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"no optimizer {self.optimizer!r}; there are {', '.join(OPTIMIZERS)}")
 
 
-def read_settings(path: Path, kind: type, model: type) -> dict[str, Any]:
+def read_settings(path: Path, kind: type[T], model: type, **known: int) -> T:
     """The settings of a TOML file, for the dataclass `kind`, with a table [model] for the dataclass `model`.
 
-    A file that says base = "other.toml" replaces settings of that file, which is looked for beside it. Raises
-    ValueError for a setting that the dataclasses lack, or need.
+    A file that says base = "other.toml" replaces settings of that file, which is looked for beside it. known: sizes of
+    the model that aren't settings, such as how many units it has. Raises ValueError for a setting that the dataclasses
+    lack, or need, or a value that they don't allow.
     """
-    settings = read_toml(path)
-    unknown = settings.keys() - {item.name for item in fields(kind)}
-    unknown |= settings.get("model", {}).keys() - {item.name for item in fields(model)}
-    if unknown:
-        raise ValueError(f"{path}: no such setting: {', '.join(sorted(unknown))}")
-    needed = {item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING}
-    if missing := needed - settings.keys():
-        raise ValueError(f"{path}: these settings are missing: {', '.join(sorted(missing))}")
+    table = read_toml(path)
+    settings = read_table(kind, table, path)
+    sizes = table.get("model", {})
+    if known.keys() & sizes.keys():
+        raise ValueError(f"{path}: leave out model.{', model.'.join(known)}: the data tell")
+    read_table(model, {**sizes, **known}, path, "model")
     return settings
 
 

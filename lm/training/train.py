@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lm.files import open_text
 from lm.lstm.model import LstmConfig
+from lm.settings import MOST, Count
 from lm.text.vocabulary import END, Vocabulary
 from lm.training import grow
 from lm.training.engine import Budget, Training, fit, make_once, processes, read_settings
@@ -34,13 +35,13 @@ class LstmTrainConfig(Budget):
     dev: str  # likewise; the model of the lowest perplexity on it is kept
     vocabulary: str
     model: dict[str, Any] = field(default_factory=dict)  # of LstmConfig, but for `vocabulary`
-    rows: int = 64  # sequences side by side, on each process
-    words: int = 32  # of each sequence a batch; states are carried over, gradients aren't
+    rows: Count = 64  # sequences side by side, on each process
+    words: Count = 32  # of each sequence a batch; states are carried over, gradients aren't
 
 
 def read_config(path: Path) -> LstmTrainConfig:
-    """Read a settings file. Raises ValueError for a setting that doesn't exist."""
-    return LstmTrainConfig(**read_settings(path, LstmTrainConfig, LstmConfig))
+    """Read a settings file. Raises ValueError for a setting that doesn't exist, or a value that isn't allowed."""
+    return read_settings(path, LstmTrainConfig, LstmConfig, vocabulary=MOST)
 
 
 def token_ids(text: Path, vocabulary: Vocabulary, cache: Path) -> np.ndarray:

@@ -373,6 +373,8 @@ def test_hot_words_of_a_file(transcribe: Transcribe, recordings: dict[Path, str]
         ("--start noon", "want seconds or h:mm:ss"),
         ("--explain --word-times", "leave out"),
         ("--hot-words missing.txt", "check its name"),
+        ("--unknown-words nan", "want a number from 0, or inf"),
+        ("--unknown-words=-1", "want a number from 0, or inf"),
     ],
 )
 def test_options_that_mean_nothing(transcribe: Transcribe, options: str, mend: str) -> None:

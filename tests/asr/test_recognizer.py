@@ -2,6 +2,9 @@
 
 import copy
 import io
+import math
+import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +24,7 @@ from asr.decoder import segments
 from asr.decoder.rescore import rescore, state_after
 from asr.recognizer import NOTHING_SAID, Context, Recognizer
 from asr.transcript import Segment
-from lm.bundle import DEFAULT, Dequantized, open_bundle
+from lm.bundle import DEFAULT, BundleError, Dequantized, open_bundle
 
 
 @pytest.fixture(scope="module")
@@ -297,3 +300,38 @@ def test_devices_that_there_are_not(tiny_bundle: Path, monkeypatch: pytest.Monke
 def test_importing_asr_imports_no_models() -> None:
     script = "import sys, asr.lexicon.units; assert 'asr.recognizer' not in sys.modules; from asr import Recognizer"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        ("size = 200", "size = 0", "decoder.beam.size = 0: want a whole number from 1"),
+        ("score = 18.0", "score = nan", "decoder.beam.score = nan: want a finite number above 0"),
+        ("nbest = 20", "nbest = 20\nlook_ahead = 2", "no such setting: decoder.beam.look_ahead = 2; there are size"),
+        ("lstm = 0.4", "lstm = nan", "decoder.second_pass.lstm = nan: want a finite number"),
+        ("lstm = 0.4", "", "these settings are missing: decoder.second_pass.lstm"),
+        ('units = "characters"', 'units = "graphemes"', 'units = "graphemes": want "phones" or'),
+        ('units = "characters"', "", "has language models alone"),
+        ("units = 29", "units = 40", "acoustic emits 40 units, characters are 29"),
+        ("layers = 1", "layers = 2", "acoustic.safetensors: has no layers.1"),
+        ("version = 1", "version = 2", "version = 2: a model of a newer format; this nicebeach reads up to 1"),
+    ],
+)
+def test_a_bundle_that_says_what_is_not_allowed_is_refused(
+    tiny_bundle: Path, tmp_path: Path, before: str, after: str, problem: str
+) -> None:
+    shutil.copytree(tiny_bundle, tmp_path, dirs_exist_ok=True)
+    config = tmp_path / "config.toml"
+    text = config.read_text()
+    assert before in text
+    config.write_text(text.replace(before, after))
+    with pytest.raises(BundleError, match=re.escape(problem)) as error:
+        Recognizer(tmp_path)
+    assert str(tmp_path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("cost", [math.nan, -1.0, -math.inf])
+def test_unknown_words_at_no_cost_are_refused(tiny_bundle: Path, cost: float) -> None:
+    with pytest.raises(ValueError, match="want a number from 0, or inf"):
+        Recognizer(tiny_bundle).with_unknown_words(cost)

@@ -46,6 +46,13 @@ def test_never_gives_a_damaged_or_missing_file(folder: Path) -> None:
         (b"units = ", "can't be read"),
         (b"\xff", "can't be read"),
         (b"units = 'phones'", "no checksums"),
+        (b"version = 2\nnewer = 1\n[sha256]", "version = 2: a model of a newer format"),
+        (b"version = 0\n[sha256]", "version = 0: want a whole number from 1"),
+        (b"version = '1'\n[sha256]", 'version = "1": want a whole number from 1'),
+        (b"newer = 1\n[sha256]", "no such setting: newer = 1; there are sha256, version"),
+        (b"units = 'syllables'\n[sha256]", 'units = "syllables": want "phones" or "characters" or "pieces"'),
+        (b"decoder = 1\n[sha256]", "decoder = 1: want a table"),
+        (b"sha256 = 1", "sha256 = 1: want a table"),
     ],
 )
 def test_says_why_a_folder_is_no_bundle(tmp_path: Path, config: bytes | None, problem: str) -> None:
@@ -55,6 +62,20 @@ def test_says_why_a_folder_is_no_bundle(tmp_path: Path, config: bytes | None, pr
         open_bundle(tmp_path)
     assert str(tmp_path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_its_format_has_a_version(folder: Path) -> None:
+    written = folder / CONFIG
+    assert open_bundle(folder).config["version"] == 1
+    written.write_text(written.read_text().replace("version = 1\n", ""))  # as in bundles of before
+    assert "version" not in open_bundle(folder).config
+    assert open_bundle(folder).config["units"] == "phones"
+
+
+def test_weights_that_the_sizes_ask_for_and_the_file_lacks_are_named(tmp_path: Path) -> None:
+    save_file({"bias": np.zeros(3, np.float32)}, tmp_path / "weights.safetensors")
+    with pytest.raises(BundleError, match=r"weights\.safetensors: has no matrix"):
+        Dequantized(tmp_path / "weights.safetensors")["matrix"]
 
 
 def test_quantising_errs_by_half_a_step_at_most(tmp_path: Path) -> None:

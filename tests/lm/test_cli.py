@@ -151,6 +151,9 @@ def test_errors_are_one_line_without_output(bundle: Path, tmp_path: Path) -> Non
         (["build-ngram", "x", "--vocabulary", "y", "--output", "z", "--prune", "0 x"], "--prune 0 x"),
         (["build-ngram", "x", "--vocabulary", "y", "--output", "z"], "x: no such file"),
         (["train", tmp_path / "bad.toml", "--output", tmp_path], "no such setting: speed"),
+        (["generate", "--temperature", "nan", "--bundle", bundle], "temperature nan: want a finite number above 0"),
+        (["generate", "--temperature", "inf", "--bundle", bundle], "temperature inf: want a finite number above 0"),
+        (["export", tmp_path / "out", "--vocabulary", "x", "--mixture-weight", "nan"], "--mixture-weight nan: want"),
     ):
         result = run(*arguments)
         assert result.exit_code == 1

@@ -14,6 +14,7 @@ from asr.training.corpus import Batch, BatchLoader, FeatureStore, LabelledUttera
 from asr.training.train import AcousticTrainConfig, AcousticTraining, Corpus, frames_needed, read_config, train
 from data_prep.manifest import Item, prepare, write
 from lm.training.engine import Training, read_checkpoint
+from lm.training.train import read_config as read_lstm_config
 
 TONES = {"A": 500, "B": 1000, "C": 2000}  # Hz
 TEXTS = ["AB", "BA", "CAB", "ABC", "BCA", "AC", "CB", "BAC"]
@@ -174,3 +175,40 @@ def test_settings_that_do_not_exist_are_named(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text('dev = "x"\n[[corpora]]\nmanifest = "y"\n')
     with pytest.raises(ValueError, match="neither max_minutes nor max_steps"):
         read_config(tmp_path / "settings.toml")
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("validate_every = 0", "validate_every = 0: want a whole number from 1"),
+        ("batch_seconds = -1", "batch_seconds = -1: want a finite number above 0"),
+        ("warmup_steps = 1.5", "warmup_steps = 1.5: want a whole number from 1"),
+        ("noise_share = 1.1", "noise_share = 1.1: want a number from 0 to 1"),
+        ("quietest_noise = -inf", "quietest_noise = -inf: want a finite number"),
+        ('criterion = "mmi"', 'criterion = "mmi": want "ctc" or "crf"'),
+        ("slowest = 1.3", "slowest = 1.3 is above fastest = 1.12"),
+        ("frequency_mask_bins = 81", "frequency_mask_bins = 81: there are 80 bins"),
+        ("[model]\nlayers = true", "model.layers = true: want a whole number from 1"),
+        ("[[corpora]]\nmanifest = 3", r"corpora\[1\].manifest = 3: want text in quotes"),
+        ("[[corpora]]\nweight = 1", r"missing: corpora\[1\].manifest"),
+        (
+            '[[corpora]]\nmanifest = "z"\nwieght = 1',
+            r"no such setting: corpora\[1\].wieght = 1",
+        ),
+    ],
+)
+def test_values_that_are_not_allowed_are_named(tmp_path: Path, setting: str, problem: str) -> None:
+    path = tmp_path / "settings.toml"
+    tables = '[[corpora]]\nmanifest = "y"\n'
+    first, second = ("", setting) if setting.startswith("[") else (setting, "")
+    path.write_text(f'dev = "x"\nmax_steps = 1\n{first}\n{tables}{second}\n')
+    with pytest.raises(ValueError, match=problem) as error:
+        read_config(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "recipes").rglob("*.toml")), ids=str)
+def test_the_settings_that_ship_are_allowed(path: Path) -> None:
+    read = read_lstm_config if path.name == "lstm.toml" else read_config
+    assert read(path).validate_every
