@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data_prep import MAX_SECONDS, Kind
-from lm.cli.errors import one_line_errors
+from lm.cli.errors import App, one_line_errors
 from lm.cli.options import with_version
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from data_prep.manifest import Prepared
 
-app = typer.Typer(
+app = App(
     help="Speech corpora: fetched, unpacked, as lhotse manifests and shards.",
     no_args_is_help=True,
     add_completion=False,

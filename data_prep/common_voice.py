@@ -41,7 +41,8 @@ def _items(tsv: Path) -> Iterator[Item]:
     if not clips.is_dir():
         raise FileNotFoundError(f"{clips}: no such folder, Common Voice keeps its audio there beside the .tsv")
     # Sentences hold unbalanced quotation marks: the files are not quoted.
-    for row in csv.DictReader(read_lines(tsv), delimiter="\t", quoting=csv.QUOTE_NONE, restval=""):
+    rows = csv.DictReader(read_lines(tsv), delimiter="\t", quoting=csv.QUOTE_NONE, restval="")
+    for row in _told(rows, tsv):
         speaker = row.get("client_id")
         yield Item(
             id=Path(row["path"]).stem,
@@ -50,3 +51,11 @@ def _items(tsv: Path) -> Iterator[Item]:
             speaker=speaker if speaker not in ("", "unk") else None,
             gender=row.get("gender") or None,
         )
+
+
+def _told(rows: "csv.DictReader[str]", tsv: Path) -> Iterator[dict[str, str]]:
+    """The rows. Raises ValueError for one that is none, such as one with a field without end."""
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise ValueError(f"{tsv}: line {rows.line_num + 1}: {error}; delete it, or get the file again") from None

@@ -1,11 +1,10 @@
 """``asr``: recordings to words, how good that is, and how the models are made."""
 
-import typer
-
 from asr.cli import evaluate, rescore, training, transcribe
+from lm.cli.errors import App
 from lm.cli.options import with_version
 
-app = typer.Typer(
+app = App(
     help="Speech recognition: recordings to English words.",
     epilog="Begin with: asr transcribe talk.mp3",
     no_args_is_help=True,

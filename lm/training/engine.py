@@ -188,6 +188,7 @@ class Training(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["seconds"] = self.seconds
         checkpoint["sizes"] = asdict(self.model.config)  # what `export` needs besides the weights
+        checkpoint["optimizer"] = self.budget.optimizer
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.seconds = checkpoint["seconds"]
@@ -258,8 +259,9 @@ def fit(module: Training, training: Loader, dev: Loader, output: Path, monitor: 
         enable_model_summary=False,
     )
     resume = output / "last.ckpt"
-    # Lightning's own checkpoints hold more than weights; only one's own are ever read here.
-    trainer.fit(module, training, dev, ckpt_path=resume if resume.exists() else None, weights_only=False)
+    if resume.exists():
+        check_resumable(resume, module)
+    trainer.fit(module, training, dev, ckpt_path=resume if resume.exists() else None, weights_only=True)
     trainer.save_checkpoint(resume)  # before validation, for which Lightning lets go of the training data's state
     trainer.validate(module, dev, verbose=False)
     final = float(trainer.callback_metrics[monitor])
@@ -277,11 +279,39 @@ def best_precision() -> str:
     return "bf16-mixed" if supported else "32-true"
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The sizes and the weights of `self.model` in a checkpoint that `fit` wrote. Nothing in it is executed."""
+def open_checkpoint(path: Path) -> dict[str, Any]:
+    """What `fit` wrote. Nothing in it is executed: of pickled objects only tensors, numbers, texts and collections.
+
+    Raises FileNotFoundError; ValueError if it isn't a whole checkpoint.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint; a training writes best.ckpt into its output folder")
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # anything, depending on what a file happens to hold
+        checkpoint = None
+    if not isinstance(checkpoint, dict) or not {"state_dict", "sizes"} <= checkpoint.keys():
+        raise ValueError(f"{path}: not a checkpoint that asr train or lm train wrote, or a damaged one")
+    return checkpoint
+
+
+def check_resumable(path: Path, module: Training) -> None:
+    """Raises ValueError unless a checkpoint is of a training of this kind: as large a model, by the same optimizer."""
+    checkpoint = open_checkpoint(path)
+    mend = "take the settings that it began with, or another --output"
+    sizes, own = checkpoint["sizes"], asdict(module.model.config)
+    shapes, needed = ({name: t.shape for name, t in m.items()} for m in (checkpoint["state_dict"], module.state_dict()))
+    if shapes != needed:
+        other = [f"{name} = {sizes.get(name)}, now {size}" for name, size in own.items() if sizes.get(name) != size]
+        raise ValueError(f"{path}: of a model of other sizes ({', '.join(other) or 'of another kind'}): {mend}")
+    before = checkpoint.get("optimizer", module.budget.optimizer)  # older ones don't tell
+    if before != module.budget.optimizer:
+        raise ValueError(f"{path}: of a training by {before}, not {module.budget.optimizer}: {mend}")
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The sizes and the weights of `self.model` in a checkpoint that `fit` wrote. Nothing in it is executed."""
+    checkpoint = open_checkpoint(path)
     prefix = "model."
     weights = {
         name.removeprefix(prefix): weight.numpy()

@@ -35,6 +35,8 @@ def export(
         config: dict[str, Any] = {}
         if lstm:
             sizes, weights = read_checkpoint(lstm)
+            if "vocabulary" not in sizes:
+                raise ValueError(f"{lstm}: a checkpoint of an acoustic model; lm train writes those of an LSTM")
             if sizes["vocabulary"] != len(known):
                 raise ValueError(f"{lstm}: an LSTM of {sizes['vocabulary']} words; {vocabulary} has {len(known)}")
             config["lstm"] = sizes | {"vocabulary": len(kept)}

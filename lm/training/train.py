@@ -160,7 +160,11 @@ class LstmTraining(Training):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         self._seconds = self.seconds
-        self._carried["train"] = tuple(ranks[self.global_rank] for ranks in checkpoint["carried"])
+        carried = checkpoint["carried"]
+        if carried and carried[0].shape[::2] != (self.trainer.world_size, self.budget.rows):  # type: ignore[attr-defined]
+            ranks, _, rows, _ = carried[0].shape
+            raise ValueError(f"the checkpoint is of rows = {rows} on {ranks} processes: resume with these")
+        self._carried["train"] = tuple(ranks[self.global_rank] for ranks in carried)
 
 
 def keep_memory() -> None:

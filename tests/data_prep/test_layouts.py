@@ -305,3 +305,14 @@ def test_real_corpora(path: str, utterances: int, hours: float, speakers: int) -
     assert len(prepared.cuts) == utterances
     assert round(sum(cut.duration for cut in prepared.cuts) / 3600, 2) == hours
     assert len({cut.supervisions[0].speaker for cut in prepared.cuts} - {None}) == speakers
+
+
+@pytest.mark.parametrize("field", ["x" * 200_000, '"' * 1_000_000])
+def test_common_voice_with_a_field_that_is_none(tmp_path: Path, field: str) -> None:
+    common_voice(tmp_path)
+    tsv = next(tmp_path.glob("*.tsv"))
+    with tsv.open("a", encoding="utf-8", newline="") as file:
+        file.write(f"me\t{field}\tsome words\n")
+    with pytest.raises(ValueError, match=rf"{tsv.name}: line \d+: .*; delete it") as error:
+        read(tsv)
+    assert "\n" not in str(error.value)

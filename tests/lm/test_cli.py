@@ -1,5 +1,8 @@
 import json
 import math
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +248,27 @@ def test_interactive_needs_a_terminal(bundle: Path) -> None:
     result = run("interactive", "--bundle", bundle)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "needs a terminal" in result.stderr
+
+
+@pytest.mark.parametrize("words", [(4, 400), (400, 1), (2, 2000)])
+def test_sentences_of_any_lengths_are_compared(bundle: Path, words: tuple[int, int]) -> None:
+    result = run("compare", *("the beach " * (count // 2) + "nice" for count in words), "--bundle", bundle)
+    assert result.exit_code == 0, result.stderr
+    assert re.search(r": (10\^\d+|\d\S*) times as probable as the next", result.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("redirection", "problem"),
+    [
+        (">&-", "error: standard output: it is closed"),
+        (">/dev/full", "error: standard output: No space left"),
+        ("| :", ""),
+    ],
+)
+@pytest.mark.parametrize("package", ["lm.cli", "asr.cli", "data_prep.cli"])
+def test_an_output_that_takes_nothing(package: str, redirection: str, problem: str) -> None:
+    command = f"{sys.executable} -m {package} --help {redirection}"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(problem)
+    assert len(done.stderr.splitlines()) == bool(problem)

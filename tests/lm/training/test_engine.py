@@ -1,5 +1,6 @@
 """The training engine, by way of a tiny LSTM language model."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -178,6 +179,68 @@ def test_says_what_is_wrong_with_settings(tmp_path: Path) -> None:
             read_config(path)
         assert str(path) in str(error.value)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"model": {"hidden": 16, "cutoffs": (4,), "shrink": 2}}, r"of other sizes \(hidden = 8, now 16"),
+        ({"model": {"hidden": 8, "cutoffs": (4,), "shrink": 2, "cell": "gru"}}, "cell = lstm, now gru"),
+        ({"model": {"hidden": 8, "cutoffs": (4,), "shrink": 2, "layers": 2}}, "layers = 1, now 2"),
+        ({"optimizer": "sgd"}, "of a training by adamw, not sgd"),
+        ({"rows": 8}, "of rows = 10 on 1 processes"),
+    ],
+    ids=str,
+)
+def test_a_training_is_resumed_with_its_own_settings_only(
+    config: LstmTrainConfig, tmp_path: Path, change: dict[str, Any], problem: str
+) -> None:
+    train(replace(config, max_steps=4), tmp_path / "run")
+    with pytest.raises(ValueError, match=problem) as error:
+        train(replace(config, **change), tmp_path / "run")
+    assert "\n" not in str(error.value)
+
+
+class Trap:
+    """What a hostile checkpoint would have executed."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("trapped"),)
+
+
+def write_trap(path: Path) -> None:
+    torch.save({"state_dict": {}, "sizes": {}, "seconds": Trap()}, path)
+
+
+def cut_short(path: Path) -> None:
+    torch.save({"state_dict": {"a": torch.zeros(9999)}, "sizes": {}, "seconds": 0.0}, path)
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("speed = 3\n"),
+        lambda path: path.write_bytes(bytes(range(256)) * 9),
+        lambda path: path.write_bytes(b"\x80\x02}q\x00"),  # a pickle that ends too early
+        lambda path: path.write_bytes(b"PK\x03\x04 an archive"),
+        lambda path: torch.save([1, 2], path),
+        lambda path: torch.save({"state_dict": {}}, path),
+        cut_short,
+        write_trap,
+    ],
+)
+def test_any_file_but_a_checkpoint_is_refused(
+    config: LstmTrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    write(tmp_path / "run/last.ckpt")
+    for read in (lambda: read_checkpoint(tmp_path / "run/last.ckpt"), lambda: train(config, tmp_path / "run")):
+        with pytest.raises(ValueError, match=r"last\.ckpt: not a checkpoint"):
+            read()
+    assert not Path("trapped").exists()
 
 
 def test_says_when_there_is_no_checkpoint(tmp_path: Path) -> None:
