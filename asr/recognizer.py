@@ -28,7 +28,7 @@ from asr.lexicon.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUn
 from asr.transcript import Segment, Transcript, Word
 from lm.bundle import DEFAULT, Bundle, BundleError, Dequantized, open_bundle
 from lm.lstm.model import LstmState, load_lstm
-from lm.ngram.trie import NgramTables, read_trie
+from lm.ngram.trie import NgramTables, read_trie, warn_missing
 from lm.settings import Cost, checked
 from lm.text.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
 
@@ -70,6 +70,7 @@ class Recognizer:
         bundle = open_bundle(DEFAULT if model is None else Path(model))
         vocabulary = Vocabulary.load(bundle.file("vocabulary.txt"))
         ngram = read_trie(bundle.file("ngram.bin"), vocabulary)
+        warn_missing(ngram, bundle.folder / "ngram.bin")
         decoder = bundle.read(DecoderConfig, "decoder")
         self.units = read_units(bundle)
         name = "streaming" if streaming else "acoustic"
@@ -92,7 +93,8 @@ class Recognizer:
                 raise ValueError(f"hot word {word!r}: give one word, of letters A-Z and apostrophes")
         # A new word shall be as rare as most of the vocabulary; <unk> is as frequent as all new words together.
         ngram, vocabulary = self.search.ngram, self.search.vocabulary
-        rarity = np.median(ngram.log_prob[ngram.ids]) - ngram.log_prob[ngram.ids[UNKNOWN]]
+        unigram = ngram.log_prob[ngram.ids] + ngram.shares
+        rarity = np.median(unigram) - unigram[UNKNOWN]
         new = self.search.weights.ngram * min(0.0, float(rarity))
         boosts = {word: nats + (0.0 if word in vocabulary else new) for word, nats in boosts.items()}
         return self._with_search(self.search.config, boosts)
@@ -280,8 +282,9 @@ def make_search(
     )
     of_unknown = UNKNOWN_SOUNDS if config.unknown < math.inf else ()
     spellings_of_unknown = ((UNKNOWN, [len(units.symbols)] * sounds) for sounds in of_unknown)
-    ids = np.append(ngram.ids, np.full(len(words), ngram.ids[UNKNOWN]))[: len(words)]
-    tree = compile_tree(chain(spellings, spellings_of_unknown), ngram.log_prob[ids])
+    known = ngram.log_prob[ngram.ids] + ngram.shares
+    unigram = np.append(known, np.full(len(words) - len(known), known[UNKNOWN]))
+    tree = compile_tree(chain(spellings, spellings_of_unknown), unigram)
     return BeamSearch(tree, ngram, vocabulary, config, weights, boosts)
 
 

@@ -87,10 +87,12 @@ class BeamSearch:
         boost[vocabulary.encode(known)] = [boosts[word] for word in known]
         self._boost = boost
         self._units = int(tree.unit.max()) + 1
+        share = np.append(ngram.shares, np.full(len(self._extra_words), ngram.shares[UNKNOWN]))
         self._graph = core.Graph(
             tree=tree,
             ngram=all_words,
-            look_ahead=_look_ahead(tree, all_words, weights.ngram, boost),
+            look_ahead=_look_ahead(tree, ngram.log_prob[ids] + share, weights.ngram, boost),
+            share=share,
             boost=boost,
             units=self._units,
             start=START,
@@ -215,13 +217,13 @@ class BeamSearch:
         return self.vocabulary[id] if id < size else self._extra_words[id - size]
 
 
-def _look_ahead(tree: LexiconTree, ngram: NgramTables, weight: float, boost: np.ndarray) -> np.ndarray:
-    """The largest factor of any word at or below each node, by the unigram and what is boosted; float64 [nodes]."""
+def _look_ahead(tree: LexiconTree, unigram: np.ndarray, weight: float, boost: np.ndarray) -> np.ndarray:
+    """The largest factor of any word at or below each node, by its log-prob and what is boosted; float64 [nodes]."""
     factors = np.exp(weight * tree.look_ahead.astype(np.float64))
     nodes = np.repeat(np.arange(len(tree.unit)), tree.end_word - tree.first_word)
     for position in np.flatnonzero(boost[tree.words] > 0):
         word, node = tree.words[position], nodes[position]
-        factor = np.exp(weight * ngram.log_prob[ngram.ids[word]] + boost[word])
+        factor = np.exp(weight * unigram[word] + boost[word])
         while node >= 0:
             factors[node] = max(factors[node], factor)
             node = tree.parent[node]

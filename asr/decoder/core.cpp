@@ -16,7 +16,7 @@ struct OwnedGraph {
 };
 
 void make_graph(OwnedGraph *result, const nb::object &tree, const nb::object &ngram, const Array<double> &look_ahead,
-                const Array<double> &boost, int units, int start, int end, double ngram_weight, double word_bonus,
+                const Array<double> &share, const Array<double> &boost, int units, int start, int end, double ngram_weight, double word_bonus,
                 int beam_size, double beam_score, double skip_blank, bool add, int memory) {
     OwnedGraph made;
     auto &[graph, views] = made;
@@ -30,6 +30,7 @@ void make_graph(OwnedGraph *result, const nb::object &tree, const nb::object &ng
     graph.look_ahead = views.view(look_ahead);
     graph.ngram = views.ngram(ngram);
     graph.ids = views.view<int32_t>(ngram, "ids");
+    graph.share = views.view(share);
     graph.boost = views.view(boost);
     graph.units = units;
     graph.start_id = graph.ids[start];
@@ -57,7 +58,7 @@ NB_MODULE(core, module) {
 
     nb::class_<OwnedGraph>(module, "Graph")
         .def("__init__", &make_graph, nb::kw_only(), "tree"_a, "ngram"_a, "look_ahead"_a.noconvert(),
-             "boost"_a.noconvert(), "units"_a, "start"_a, "end"_a, "ngram_weight"_a, "word_bonus"_a, "beam_size"_a,
+             "share"_a.noconvert(), "boost"_a.noconvert(), "units"_a, "start"_a, "end"_a, "ngram_weight"_a, "word_bonus"_a, "beam_size"_a,
              "beam_score"_a, "skip_blank"_a, "add"_a, "memory"_a);
 
     nb::class_<Search>(module, "Search")

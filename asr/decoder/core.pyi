@@ -14,6 +14,7 @@ class Graph:
         tree: LexiconTree,
         ngram: NgramTables,
         look_ahead: np.ndarray,  # float64 [nodes]: the largest factor of any word at or below a node, by the unigram
+        share: np.ndarray,  # float64 [words]: added to log P of each by the n-gram
         boost: np.ndarray,  # float64 [words]: nats, of hot words
         units: int,
         start: int,  # the vocabulary's ids of sentence start and end

@@ -44,6 +44,7 @@ struct Graph {
     const double *look_ahead;  // [nodes]: the largest factor of any word at or below a node, by the unigram
     Ngram ngram;
     const int32_t *ids;   // the n-gram's, of each word
+    const double *share;  // [words]: added to log P of each: what the n-gram lacks shares the probability of <unk>
     const double *boost;  // [words]: nats, of hot words
     int units, start_id, end_id;
     Rules rules;
@@ -238,7 +239,8 @@ class Search {
         context_backoff_.resize((contexts_ + 1) * backoffs);
         const double log_prob = graph_.score(graph_.ids[word], words_of(source), backoff_of(source),
                                              context_words_.data() + contexts_ * size,
-                                             context_backoff_.data() + contexts_ * backoffs);
+                                             context_backoff_.data() + contexts_ * backoffs) +
+                                graph_.share[word];
         context_table_.make_room(contexts_, [this](int32_t context) { return context_hash(context); });
         const int32_t target = context_table_.find_or_put(context_hash(contexts_), contexts_, [&](int32_t context) {
             return std::equal(words_of(context), words_of(context) + size, words_of(contexts_));

@@ -18,6 +18,7 @@ from lm.lstm.model import LstmConfig
 from lm.query import MixtureConfig
 from lm.text.vocabulary import SPECIAL_WORDS, Vocabulary
 from lm.training.engine import read_checkpoint
+from lm.training.export import tell_missing
 
 LANGUAGE_MODELS = ("vocabulary.txt", "ngram.bin", "lstm.safetensors")  # in what `lm export` and `export` write
 # Where `asr tune` starts from.
@@ -54,6 +55,7 @@ def export(
         raise ValueError(f"{streaming}: hears the future too; train one for streams with bidirectional = false")
     lm = open_bundle(language_models)
     files = {name: lm.file(name) for name in LANGUAGE_MODELS}
+    tell_missing(files["ngram.bin"], Vocabulary.load(files["vocabulary.txt"]))
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder)
         if units == "phones":

@@ -42,7 +42,7 @@ def _told(problem: str) -> int:
 def one_line_errors() -> Iterator[None]:
     """What a user can cause is told in one line, without a traceback; so are words that the vocabulary lacks."""
     try:
-        with _unknown_words_told():
+        with _warnings_told():
             yield
     except BrokenPipeError:  # the reader has seen enough, as `head` does; Typer ends quietly
         raise
@@ -59,15 +59,17 @@ def one_line_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _unknown_words_told() -> Iterator[None]:
-    """Each word of an UnknownWordWarning is named once on stderr."""
-    from lm.text.vocabulary import UnknownWordWarning
+def _warnings_told() -> Iterator[None]:
+    """Each word of an UnknownWordWarning is named once on stderr, and each model that lacks many words."""
+    from lm.text.vocabulary import MissingWordsWarning, UnknownWordWarning
 
     told: set[str] = set()
     show_other = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **others: Any) -> None:
-        if not isinstance(message, UnknownWordWarning):
+        if isinstance(message, MissingWordsWarning):
+            print(f"warning: {message}", file=sys.stderr)
+        elif not isinstance(message, UnknownWordWarning):
             show_other(message, category, *place, **others)
         elif new := [word for word in message.words if word not in told]:
             told.update(new)

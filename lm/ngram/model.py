@@ -1,14 +1,13 @@
 """Word n-gram models as language models."""
 
 from collections.abc import Sequence
-from math import log
 from pathlib import Path
 
 import numpy as np
 
 from lm.ngram import core
-from lm.ngram.trie import read_ngram
-from lm.text.vocabulary import END, START, UNKNOWN, Vocabulary
+from lm.ngram.trie import read_ngram, warn_missing
+from lm.text.vocabulary import END, START, Vocabulary
 
 
 class NgramModel:
@@ -24,9 +23,9 @@ class NgramModel:
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such n-gram model; `lm build-ngram` makes one")
         tables = read_ngram(path, vocabulary)
-        unknown = tables.ids == tables.ids[UNKNOWN]
-        shares = np.where(unknown, -log(unknown.sum()), 0.0)
-        self._core = core.Ngram(tables=tables, shares=shares, start=START, end=END)
+        warn_missing(tables, path)
+        self.missing = int(tables.missing.sum())  # words of the vocabulary
+        self._core = core.Ngram(tables=tables, shares=tables.shares, start=START, end=END)
         self.vocabulary = vocabulary
         self.order = tables.order
 

@@ -6,19 +6,22 @@ reversed n-grams: the path w3 w2 w1 leads from a word to its contexts.
 """
 
 import struct
+import warnings
 from collections.abc import Mapping, Sequence
+from math import log
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from lm.ngram.arpa import LN10, BackoffModel, read_arpa
-from lm.text.vocabulary import END, SPECIAL_WORDS, START, UNKNOWN, Vocabulary
+from lm.text.vocabulary import END, SPECIAL_WORDS, START, UNKNOWN, MissingWordsWarning, Vocabulary
 
 MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
 _SANITY_BYTES = 88  # the magic bytes and test values
 BLOCK = 1 << 16  # entries read at once, so that little memory is needed beside the result
 TRIE, QUANTIZED_TRIE = 2, 3  # of KenLM's ModelType
+FEW = 0.01  # of a vocabulary: so many words may be missing from a model without a word about it
 NO_UNKNOWN = -100 * LN10  # log P(<unk>), as in KenLM, of a model without
 
 
@@ -36,6 +39,36 @@ class NgramTables(NamedTuple):
     log_prob: np.ndarray  # float32 [entries]
     backoff: np.ndarray  # float32 [entries]
     first: np.ndarray  # int32 [entries]
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Which words of the vocabulary the model lacks, bool [V]; `<unk>` is none of them."""
+        missing = self.ids == self.ids[UNKNOWN]
+        missing[UNKNOWN] = False
+        return missing
+
+    @property
+    def shares(self) -> np.ndarray:
+        """What is added to the log-probability of each word, float64 [V].
+
+        The words that the model lacks and `<unk>` share the probability of unknown words equally: each would have all
+        of it otherwise, and the vocabulary more than 1.
+        """
+        unknown = self.ids == self.ids[UNKNOWN]
+        return np.where(unknown, -log(unknown.sum()), 0.0)
+
+
+def warn_missing(tables: NgramTables, path: Path) -> None:
+    """Warn, by a MissingWordsWarning, of an n-gram that lacks more than FEW of the vocabulary's words."""
+    if tables.missing.sum() > FEW * len(tables.ids):
+        mend = "all as improbable; estimate it for this vocabulary, as lm build-ngram does"
+        warnings.warn(MissingWordsWarning(f"{missing_words(tables, path)}, {mend}"), stacklevel=3)
+
+
+def missing_words(tables: NgramTables, path: Path) -> str:
+    """How many words of the vocabulary an n-gram lacks, in words."""
+    count, words = int(tables.missing.sum()), len(tables.ids) - len(SPECIAL_WORDS)
+    return f"{path}: the n-gram lacks {count} of the {words} words of the vocabulary ({count / words:.1%})"
 
 
 def read_ngram(path: Path, vocabulary: Vocabulary) -> NgramTables:

@@ -25,6 +25,10 @@ class UnknownWordWarning(UserWarning):
         self.words = words
 
 
+class MissingWordsWarning(UserWarning):
+    """A model lacks many words of the vocabulary that it is asked for: it was made for another one."""
+
+
 class Vocabulary(Sequence[str]):
     """Words in the order of their ids: `<unk>`, `<s>`, `</s>`, then the commonest first (as adaptive softmax wants).
 

@@ -1,5 +1,6 @@
 """Puts trained language models together into a bundle that `lm.query.open_models` opens."""
 
+import sys
 import tempfile
 from itertools import islice
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from lm.bundle import Bundle, quantized, write_bundle
+from lm.ngram.trie import FEW, missing_words, read_ngram, warn_missing
 from lm.text.vocabulary import SPECIAL_WORDS, Vocabulary
 from lm.training.engine import read_checkpoint
 
@@ -43,10 +45,19 @@ def export(
             save_file(quantized(without_last_words(weights, len(known) - len(kept))), made / "lstm.safetensors")
         files = {path.name: path for path in made.iterdir()}
         if ngram:
+            tell_missing(ngram, kept)
             files["ngram.bin"] = ngram
         if lstm and ngram:
             config["mixture"] = {"ngram_weight": mixture_weight}
         return write_bundle(output, config, files)
+
+
+def tell_missing(ngram: Path, vocabulary: Vocabulary) -> None:
+    """Tell on stderr how many words of the vocabulary an n-gram lacks; of many a MissingWordsWarning tells."""
+    tables = read_ngram(ngram, vocabulary)
+    warn_missing(tables, ngram)
+    if 0 < tables.missing.sum() <= FEW * len(vocabulary):
+        print(missing_words(tables, ngram), file=sys.stderr)
 
 
 def without_last_words(weights: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:

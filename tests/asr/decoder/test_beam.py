@@ -48,8 +48,11 @@ class Problem:
     boosts: dict[str, float]
 
     def scored(self, words: tuple[str, ...], acoustic: float) -> Hypothesis:
-        ids = self.tables.ids[[START, *VOCABULARY.encode(words), END]].tolist()
-        scores = [self.log_prob(tuple(ids[max(0, i - self.tables.order + 1) : i + 1])) for i in range(1, len(ids))]
+        sentence = [START, *VOCABULARY.encode(words), END]
+        ids, shares = self.tables.ids[sentence].tolist(), self.tables.shares[sentence].tolist()
+        scores = [
+            self.log_prob(tuple(ids[max(0, i - self.tables.order + 1) : i + 1])) + shares[i] for i in range(1, len(ids))
+        ]
         boost = sum(self.boosts.get(word, 0.0) for word in words)
         return Hypothesis(words, acoustic, sum(scores), word_ngrams=tuple(scores), boost=boost)
 
@@ -63,7 +66,8 @@ class Problem:
         added = [word for word in self.boosts if word not in VOCABULARY]
         ids = {word: id for id, word in enumerate([*VOCABULARY, *added])}
         spellings = [(ids[word], units) for word, all_units in self.lexicon.items() for units in all_units]
-        unigrams = self.tables.log_prob[[*self.tables.ids, *(self.tables.ids[UNKNOWN] for _ in added)]]
+        known = self.tables.log_prob[self.tables.ids] + self.tables.shares
+        unigrams = np.array([*known, *(known[UNKNOWN] for _ in added)])
         tree = compile_tree(spellings, unigrams)
         return BeamSearch(tree, self.tables, VOCABULARY, config, self.weights, self.boosts, fused, fused_memory)
 

@@ -11,6 +11,8 @@ from lm.ngram.model import NgramModel
 from lm.text.vocabulary import END, SPECIAL_WORDS, START, UNKNOWN, Vocabulary
 from lm.training.ngram import build_ngram
 
+pytestmark = pytest.mark.filterwarnings("ignore::lm.text.vocabulary.MissingWordsWarning")  # so are some meant to be
+
 DATA = Path(__file__).parents[2] / "data"
 TOOLS = Path(__file__).parents[3] / "build/kenlm/bin"
 needs_tools = pytest.mark.skipif(not (TOOLS / "lmplz").is_file(), reason="no KenLM tools; `make lm-tools` builds them")
