@@ -1,20 +1,24 @@
 """From a recording to words: the models of a bundle, put together."""
 
 import copy
+import io
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice, product
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import numpy as np
+from msgspec import Meta
 
 from asr.acoustic.model import FRAME_SECONDS, AcousticConfig, AcousticModel, output_length
 from asr.acoustic.stream import AcousticStream
 from asr.audio import reading
 from asr.audio.channels import Channel
+from asr.audio.errors import AudioError
 from asr.audio.features import HOP, SAMPLE_RATE
 from asr.audio.sound import Warn, add_span, places
 from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch, DecoderConfig
@@ -30,15 +34,21 @@ from lm.bundle import DEFAULT, Bundle, BundleError, Dequantized, open_bundle
 from lm.lstm.model import LstmState, load_lstm
 from lm.ngram.trie import NgramTables, read_trie, warn_missing
 from lm.settings import Cost, checked
+from lm.text.normalise import normalize
 from lm.text.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from asr.acoustic.device import TorchAcousticModel
 
 # Root mean squares. The front end forgets how loud a recording is, but not so far below the rounding of 16 bits that
 # quiet ones would come near: what is quieter than nearly all that the model has heard is raised to what was usual.
 QUIET, USUAL = 0.005, 0.03
 OFFSET = 0.25  # of the deviation; a mean beyond it is no chance, but a fault of the recorder, which hides what is quiet
+
+Boost = Annotated[float, Meta(ge=-50, le=50, description="a number from -50 to 50")]  # nats
+MOST_WAYS = 16  # to pronounce a phrase
 
 
 @dataclass(frozen=True)
@@ -85,12 +95,11 @@ class Recognizer:
     def with_hot_words(self, boosts: Mapping[str, float]) -> "Recognizer":
         """The same, but words are preferred by so many nats: at e to that power times their probability.
 
-        Those outside the vocabulary are spelled, or pronounced, by the units' own rules. Raises ValueError for a word
-        of other signs than letters and apostrophes.
+        Words and phrases are plain text, as it is normalised for language models: "Nguyễn" is NGUYEN, "COVID-19" is
+        COVID NINETEEN. Those outside the vocabulary are spelled, or pronounced, by the units' own rules. Raises
+        ValueError for a text without words, or so many nats that nothing else would be heard.
         """
-        for word in boosts:
-            if not WORD.fullmatch(word):
-                raise ValueError(f"hot word {word!r}: give one word, of letters A-Z and apostrophes")
+        boosts = dict(hot_word(text, nats) for text, nats in boosts.items())
         # A new word shall be as rare as most of the vocabulary; <unk> is as frequent as all new words together.
         ngram, vocabulary = self.search.ngram, self.search.vocabulary
         unigram = ngram.log_prob[ngram.ids] + ngram.shares
@@ -149,26 +158,30 @@ class Recognizer:
 
     def transcribe(
         self,
-        source: Path | str | BinaryIO | np.ndarray,
+        source: "Path | str | bytes | BinaryIO | ArrayLike",
         *,
-        rate: int = SAMPLE_RATE,
+        rate: float = SAMPLE_RATE,
         channel: Channel = Channel.mix,
         start: float = 0.0,
         end: float | None = None,
         nbest: int = 10,
         progress: Callable[[float], None] | None = None,
     ) -> Transcript:
-        """Transcribe a sound file, a stream that holds one, or an array [N] or [N, channels] at `rate` Hz.
+        """Transcribe a sound file, its bytes, a stream of them, or an array [N] or [N, channels] at `rate` Hz.
 
         start, end: the part to hear, in seconds; all times remain those of the whole. nbest: how many hypotheses of
         each segment are kept, at most. progress: is told how many seconds are done.
         What is damaged is left out, and the transcript's warnings tell where. Raises AudioError if there is no usable
         sound.
         """
-        source = Path(source) if isinstance(source, str) else source
+        if not 0 <= start < math.inf or math.isnan(end or 0.0):
+            raise AudioError(f"from {start} s to {end} s: give a start of at least 0 and a later end")
+        end = None if end == math.inf else end
+        if rate != round(rate if math.isfinite(rate) else 0):
+            raise AudioError(f"a sampling rate of {rate} Hz: give a whole number")
         segments = []
         warnings: list[str] = []
-        blocks = reading.blocks(source, Channel(channel), start, end, rate, warnings.append)
+        blocks = reading.blocks(_source(source), Channel(channel), start, end, int(rate), warnings.append)
         for segment in self.segments(blocks, start, nbest, warnings.append):
             segments.append(segment)
             if progress:
@@ -263,6 +276,38 @@ class Recognizer:
         return self.emissions(waveform * np.float32(USUAL / loudness if loudness < QUIET else 1))
 
 
+def hot_word(text: str, nats: float) -> tuple[str, float]:
+    """A word or phrase, normalised, and by how much it is preferred. Raises ValueError if either can't be."""
+    words = [text] if WORD.fullmatch(text) else normalize(text)
+    if not words:
+        raise ValueError(f"hot word {text!r}: has no letters")
+    return " ".join(words), checked(Boost, nats, f"hot word {text!r}: nats")
+
+
+def pronounced(units: Units, text: str) -> Iterator[list[int]]:
+    """How a word or phrase may be spelled in unit ids: of a long phrase the MOST_WAYS most usual ways."""
+    for ways in islice(product(*map(units.pronunciations, text.split())), MOST_WAYS):
+        yield list(chain.from_iterable(ways))
+
+
+def _source(source: "Path | str | bytes | BinaryIO | ArrayLike") -> Path | BinaryIO | np.ndarray:
+    """What a recording is read from. Raises AudioError for what can't be one."""
+    if isinstance(source, str | os.PathLike):
+        return Path(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return io.BytesIO(source)
+    if hasattr(source, "read"):
+        return source
+    if hasattr(source, "detach"):  # a tensor of PyTorch, perhaps with a gradient, or on another device
+        source = source.detach().cpu()
+    try:
+        return np.asarray(source)
+    except (TypeError, ValueError, RuntimeError):  # lists of several lengths
+        raise AudioError(
+            f"a {type(source).__name__} is no recording: give a path, bytes, a stream or an array"
+        ) from None
+
+
 def make_search(
     units: Units,
     ngram: NgramTables,
@@ -278,7 +323,7 @@ def make_search(
         (id, spelling)
         for id, word in enumerate(words)
         if word not in SPECIAL_WORDS
-        for spelling in units.pronunciations(word)
+        for spelling in pronounced(units, word)
     )
     of_unknown = UNKNOWN_SOUNDS if config.unknown < math.inf else ()
     spellings_of_unknown = ((UNKNOWN, [len(units.symbols)] * sounds) for sounds in of_unknown)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from data_prep import MAX_SECONDS
 from data_prep.manifest import Item, Prepared, prepare, read_lines
+from lm.files import find_files, open_text
 
 
 def prepare_common_voice(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> Prepared:
@@ -20,7 +21,7 @@ def prepare_common_voice(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> 
     """
     if corpus_dir.is_file():
         return prepare(_items(corpus_dir), max_seconds)
-    splits = sorted(path for path in corpus_dir.glob("*.tsv") if _lists_clips(path))
+    splits = sorted(path for path in find_files(corpus_dir, "*.tsv") if _lists_clips(path))
     if not splits:
         raise ValueError(f"{corpus_dir}: none of its .tsv files has the columns path and sentence")
     if len(splits) > 1:
@@ -30,8 +31,11 @@ def prepare_common_voice(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> 
 
 
 def _lists_clips(tsv: Path) -> bool:
-    with tsv.open(encoding="utf-8", errors="replace") as lines:
-        return {"path", "sentence"} <= set(lines.readline().rstrip("\r\n").split("\t"))
+    try:
+        with open_text(tsv) as lines:
+            return {"path", "sentence"} <= set(lines.readline().rstrip("\r\n").split("\t"))
+    except UnicodeError:
+        return False
 
 
 def _items(tsv: Path) -> Iterator[Item]:

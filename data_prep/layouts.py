@@ -13,6 +13,7 @@ from data_prep.ljspeech import prepare_ljspeech
 from data_prep.manifest import MANIFEST_SUFFIXES, Prepared, read_manifest
 from data_prep.sphinx import prepare_sphinx
 from data_prep.vctk import prepare_vctk
+from lm.files import find_files
 
 
 class Layout(NamedTuple):
@@ -49,7 +50,7 @@ def read(path: Path, max_seconds: float = MAX_SECONDS) -> Prepared:
             return read_manifest(path, max_seconds)
         raise ValueError(f"{path}: neither a folder, a Common Voice .tsv nor a manifest (.jsonl, .jsonl.gz)")
     for layout in LAYOUTS:
-        if any(next(path.glob(sign), None) for sign in layout.signs):
+        if any(next(find_files(path, sign), None) for sign in layout.signs):
             return _prepare(layout, path, max_seconds)
     looked_for = ", ".join(f"{layout.signs[0]} ({layout.name})" for layout in LAYOUTS)
     raise ValueError(f"{path}: no corpus layout recognised, looked for {looked_for}")

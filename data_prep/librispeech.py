@@ -11,6 +11,7 @@ from pathlib import Path
 from data_prep import MAX_SECONDS
 from data_prep.manifest import Item, Prepared, audio_files, prepare, read_lines, read_table
 from data_prep.unpack import download_and_unpack
+from lm.files import find_files
 
 # From a chapter up to LibriSpeech/ itself and no higher: a folder of several corpora is none of them.
 LISTINGS = ("*.trans.txt", "*/*.trans.txt", "*/*/*.trans.txt", "*/*/*/*.trans.txt")
@@ -35,7 +36,7 @@ def prepare_librispeech(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> P
 def _items(corpus_dir: Path) -> Iterator[Item]:
     corpus_dir = corpus_dir.absolute()  # the speaker is a folder's name, and "." has none
     books = _books(corpus_dir)
-    for listing in (path for pattern in LISTINGS for path in corpus_dir.glob(pattern)):
+    for listing in (path for pattern in LISTINGS for path in find_files(corpus_dir, pattern)):
         chapter = listing.parent
         audio = audio_files(chapter)
         texts = read_table(listing)

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from data_prep import MAX_SECONDS
+from lm.files import find_files, open_text
 
 AUDIO_SUFFIXES = (".flac", ".wav", ".opus", ".ogg", ".mp3")  # all read by soundfile; the first wins in a tie
 
@@ -123,7 +124,7 @@ def audio_files(folder: Path) -> dict[str, Path]:
     """All audio under ``folder``, by path relative to it without the suffix: ``{"p239/p239_001": …}``."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder, the layout keeps its audio there")
-    found = [path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES]
+    found = [path for path in find_files(folder, "**/*") if path.suffix.lower() in AUDIO_SUFFIXES]
     found.sort(key=lambda path: AUDIO_SUFFIXES.index(path.suffix.lower()), reverse=True)
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
 
@@ -132,9 +133,10 @@ def read_lines(path: Path) -> list[str]:
     """The lines of a UTF-8 text file that hold more than blanks."""
     try:
         # Not splitlines(): sentences may hold U+2028 and the like, which it takes for line ends.
-        return [line for line in path.read_text("utf-8-sig").split("\n") if line.strip()]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text (at byte {error.start}), convert it with iconv") from error
+        with open_text(path) as file:
+            return [line for line in file.read().split("\n") if line.strip()]
+    except UnicodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text ({error}), convert it with iconv") from error
 
 
 def read_table(path: Path) -> dict[str, str]:

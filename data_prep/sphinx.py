@@ -9,6 +9,7 @@ from pathlib import Path
 
 from data_prep import MAX_SECONDS
 from data_prep.manifest import Item, Prepared, audio_files, prepare, read_lines
+from lm.files import find_files
 
 
 def prepare_sphinx(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> Prepared:
@@ -21,7 +22,7 @@ def prepare_sphinx(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> Prepar
 
 def _items(folder: Path) -> Iterator[Item]:
     audio = audio_files(folder / "wav")
-    for listing in sorted(folder.glob("etc/*.fileids")):
+    for listing in sorted(find_files(folder, "etc/*.fileids")):
         texts = _transcripts(listing.with_suffix(".transcription"))
         for key in map(str.strip, read_lines(listing)):
             *folders, name = key.split("/")

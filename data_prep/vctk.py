@@ -8,6 +8,7 @@ from pathlib import Path
 
 from data_prep import MAX_SECONDS
 from data_prep.manifest import Item, Prepared, audio_files, prepare, read_lines
+from lm.files import find_files
 
 
 def prepare_vctk(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> Prepared:
@@ -17,7 +18,7 @@ def prepare_vctk(corpus_dir: Path, max_seconds: float = MAX_SECONDS) -> Prepared
 
 def _items(folder: Path) -> Iterator[Item]:
     audio = audio_files(folder / "wav48")
-    texts = {f"{path.parent.name}/{path.stem}": path for path in folder.glob("txt/*/*.txt")}
+    texts = {f"{path.parent.name}/{path.stem}": path for path in find_files(folder, "txt/*/*.txt")}
     for key in texts.keys() | audio.keys():
         speaker, _, name = key.rpartition("/")
         text = "\n".join(read_lines(texts[key])) if key in texts else None

@@ -1,16 +1,38 @@
 """Text files, compressed or not, and settings files."""
 
+import codecs
 import gzip
 import lzma
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 
 def open_text(path: Path, mode: str = "rt") -> TextIO:
-    """A text file, compressed if its name ends in .gz or .xz, as UTF-8."""
-    opener = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
-    return opener(path, mode, encoding="utf-8")  # type: ignore[operator, no-any-return]
+    """A text file, compressed if its name ends in .gz or .xz, as UTF-8; read as UTF-16 where it begins as such."""
+    opener: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
+    encoding = "utf-8"
+    if "r" in mode:
+        with opener(path, "rb") as file:
+            encoding = encoding_of(file.read(2))
+    text: TextIO = opener(path, mode, encoding=encoding)
+    return text
+
+
+def encoding_of(beginning: bytes) -> str:
+    """UTF-16 of a text that begins with its byte order mark, as of Windows, or else UTF-8, with a mark or not."""
+    return "utf-16" if beginning[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def find_files(folder: Path, pattern: str = "*") -> Iterator[Path]:
+    """The files and folders below a folder that match a pattern (** for any folders), without hidden ones.
+
+    So without those of macOS, which puts a ._talk.flac that is no sound beside talk.flac.
+    """
+    for path in folder.glob(pattern):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path
 
 
 def read_toml(path: Path) -> dict[str, Any]:

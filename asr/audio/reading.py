@@ -16,7 +16,7 @@ import soxr
 
 from asr.audio import ffmpeg, files
 from asr.audio.channels import Channel, one_channel
-from asr.audio.errors import AudioError
+from asr.audio.errors import AudioError, unreadable
 from asr.audio.features import SAMPLE_RATE
 from asr.audio.sound import Sound, Warn, block_size, check_rate
 
@@ -60,12 +60,10 @@ def blocks(
         else:
             with _seekable(source) as stream:
                 yield from _resampled(_within(files.sounds(stream, start, end, warn), start, end), channel, start)
-    except FileNotFoundError:
-        raise AudioError("no such file: check its name") from None
     except IsADirectoryError:
         raise AudioError("is a folder: name the recordings in it") from None
     except OSError as error:
-        raise AudioError(f"can't be read ({error.strerror}): check its name and permissions") from None
+        raise unreadable(error) from None
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from asr.audio.channels import Channel
 from asr.cli.options import ModelOption
 from lm.cli.errors import one_line_errors
 
+USUAL_NATS = 4.0  # by which a hot word is preferred
+
 
 class Format(StrEnum):
     """Of transcripts."""
@@ -58,7 +60,7 @@ def transcribe(
     hot_word: Annotated[
         list[str] | None,
         typer.Option(
-            help="A word to listen for, known or new; WORD:6 prefers it by more than the usual 4 nats. "
+            help="A word or phrase to listen for, known or new; WORD:6 prefers it by more than the usual 4 nats. "
             "May be given several times.",
             metavar="WORD",
         ),
@@ -118,10 +120,10 @@ def transcribe(
     with one_line_errors():
         refuse_what_means_nothing(format, output_dir, overwrite, word_times, confidence, nbest, explain)
         seconds = read_time("--start", start), read_time("--end", end) if end else None
-        boosts = dict(map(read_hot_word, hot_word or [])) | (read_hot_words(hot_words) if hot_words else {})
         from lm.settings import Cost, checked
 
         checked(Cost | None, unknown_words, "--unknown-words")
+        boosts = read_hot_words(hot_word or [], hot_words)
         from asr.recognizer import Recognizer
         from asr.transcription.inputs import expand
         from asr.transcription.outputs import Folder, Printed
@@ -194,32 +196,40 @@ def refuse_what_means_nothing(
         raise ValueError(f"--confidence: {format.value} has no place for it; give --format txt, tsv, json or ctm")
 
 
-def read_hot_word(text: str) -> tuple[str, float]:
-    """WORD or WORD:NATS, the word in any case, and 4 nats if they aren't given."""
-    word, colon, nats = text.partition(":")
-    try:
-        return word.upper(), float(nats) if colon else 4.0
-    except ValueError:
-        raise ValueError(f"--hot-word {text}: want WORD or WORD:NATS, such as Kubernetes:6") from None
+def read_hot_words(given: list[str], path: Path | None) -> dict[str, float]:
+    """Words and phrases, TEXT or TEXT:NATS, from the command line and a file; what can't be one is told on stderr.
 
+    4 nats if they aren't given. In the file one a line; empty lines and what follows # mean nothing.
+    """
+    from asr.recognizer import hot_word
+    from lm.files import open_text
 
-def read_hot_words(path: Path) -> dict[str, float]:
-    """A file of WORD or WORD:NATS, one a line; empty lines and what follows # mean nothing."""
-    boosts = {}
+    texts = [("--hot-word", text) for text in given]
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        if path:
+            with open_text(path) as file:
+                lines = [line.partition("#")[0].strip() for line in file]
+            texts += [(f"{path}, line {number}:", text) for number, text in enumerate(lines, 1) if text]
     except OSError as error:
         raise ValueError(f"{path}: can't be read ({error.strerror}): check its name") from None
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise ValueError(f"{path}: is no text in UTF-8: write WORD or WORD:NATS a line") from None
-    for number, line in enumerate(lines, 1):
-        if text := line.partition("#")[0].strip():
-            try:
-                word, nats = read_hot_word(text)
-            except ValueError:
-                raise ValueError(f"{path}, line {number}: want WORD or WORD:NATS, such as Kubernetes:6") from None
-            boosts[word] = nats
+    boosts = {}
+    for place, text in texts:
+        word, colon, nats = text.rpartition(":") if ":" in text else (text, "", "")
+        try:
+            name, boost = hot_word(word.upper(), _number(nats) if colon else USUAL_NATS)
+            boosts[name] = boost
+        except ValueError as error:
+            print(f"warning: {place} {text}: left out: {error}", file=sys.stderr)
     return boosts
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("want WORD or WORD:NATS, such as Kubernetes:6") from None
 
 
 def read_time(option: str, text: str) -> float:

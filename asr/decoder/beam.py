@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,9 @@ class BeamSearch:
         fused: LanguageModel[Any] | None = None,
         fused_memory: int = 8,
     ) -> None:
-        """boosts: what hot words add to a hypothesis' score (nats). Those outside the vocabulary are the tree's words
-        with ids from len(vocabulary) on, in this order; the language models take them for `<unk>`.
+        """boosts: what hot words and phrases add to a hypothesis' score (nats). Those outside the vocabulary, as all
+        phrases are, are the tree's words with ids from len(vocabulary) on, in this order; to the n-gram each is one
+        `<unk>`. A hypothesis has a phrase's words, which share its time and score equally.
 
         fused: a neural language model to apply at every word's end, by weights.lstm (one-pass fusion), instead of
         rescoring afterwards. Hypotheses that agree in the last `fused_memory` words share a place in the beam then;
@@ -85,7 +87,9 @@ class BeamSearch:
         boost[len(vocabulary) :] = [boosts[word] for word in self._extra_words]
         known = [word for word in boosts if word in vocabulary]
         boost[vocabulary.encode(known)] = [boosts[word] for word in known]
-        self._boost = boost
+        self._boost = boost.copy()
+        # Of a phrase each word counts as one.
+        boost[len(vocabulary) :] += [weights.word * word.count(" ") for word in self._extra_words]
         self._units = int(tree.unit.max()) + 1
         share = np.append(ngram.shares, np.full(len(self._extra_words), ngram.shares[UNKNOWN]))
         self._graph = core.Graph(
@@ -182,23 +186,25 @@ class BeamSearch:
         _, word, target, ngram, lstm = self._search.arcs(0)
         names = [self.word(id) for id in word[arcs].tolist()]
         times = list(zip(start.tolist(), end.tolist(), strict=True))
-        boosts, posteriors = self._boost[word[arcs]], posterior.tolist()
+        boosts, posteriors, ngrams = self._boost[word[arcs]], posterior.tolist(), ngram[arcs].tolist()
         bounds = firsts.tolist()
-        found = []
+        found: dict[tuple[str, ...], Hypothesis] = {}
         for total, first, last in zip(totals.tolist(), bounds, bounds[1:], strict=False):
             context = target[arcs[last - 1]] if last > first else 0
+            sizes = [name.count(" ") + 1 for name in names[first:last]]
             hypothesis = Hypothesis(
-                words=tuple(names[first:last]),
+                words=tuple(" ".join(names[first:last]).split()),
                 acoustic=0.0,
                 ngram=float(ngram[arcs[first:last]].sum() + end_ngram[context]),
                 lstm=float(lstm[arcs[first:last]].sum() + end_lstm[context]) if self.fused else None,
-                times=tuple(times[first:last]),
-                word_ngrams=(*ngram[arcs[first:last]].tolist(), float(end_ngram[context])),
+                times=tuple(chain.from_iterable(map(_divided, times[first:last], sizes))),
+                word_ngrams=(*_shared(ngrams[first:last], sizes), float(end_ngram[context])),
                 boost=float(boosts[first:last].sum()),
-                posteriors=tuple(posteriors[first:last]),
+                posteriors=tuple(np.repeat(posteriors[first:last], np.array(sizes, int)).tolist()),
             )
-            found.append(replace(hypothesis, acoustic=total - hypothesis.total(self.weights)))
-        return found
+            # A phrase may be found as such, or as its words: the better one stands for both.
+            found.setdefault(hypothesis.words, replace(hypothesis, acoustic=total - hypothesis.total(self.weights)))
+        return list(found.values())
 
     def decode(self, log_probs: np.ndarray) -> list[Hypothesis]:
         """The best word sequences for log_probs [T, units], best first."""
@@ -215,6 +221,17 @@ class BeamSearch:
         """The word of an id, hot words outside the vocabulary included."""
         size = len(self.vocabulary)
         return self.vocabulary[id] if id < size else self._extra_words[id - size]
+
+
+def _divided(time: tuple[int, int], count: int) -> list[tuple[int, int]]:
+    """A time in frames, divided among so many words."""
+    bounds = [time[0] + (time[1] - time[0]) * part // count for part in range(count + 1)]
+    return list(pairwise(bounds))
+
+
+def _shared(scores: list[float], sizes: list[int]) -> list[float]:
+    """Each score in so many equal parts."""
+    return [score / size for score, size in zip(scores, sizes, strict=True) for _ in range(size)]
 
 
 def _look_ahead(tree: LexiconTree, unigram: np.ndarray, weight: float, boost: np.ndarray) -> np.ndarray:

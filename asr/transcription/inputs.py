@@ -1,5 +1,6 @@
 """What the command line names, to recordings: files, folders, globs, lists, standard input."""
 
+import codecs
 import glob
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from asr.audio.errors import AudioError
+from lm.files import encoding_of
 
 SUFFIXES = frozenset(
     ".wav .flac .ogg .oga .opus .mp3 .mp2 .mpga .aif .aiff .aifc .au .snd .caf .w64 .rf64 .voc .sph "
@@ -53,7 +55,10 @@ def _found(arguments: Iterable[str]) -> Iterator[tuple[Path, Path, str]]:
         path = Path(argument)
         if argument.startswith("@"):
             try:
-                lines = Path(argument[1:]).read_bytes().splitlines()
+                text = Path(argument[1:]).read_bytes()
+                if encoding_of(text) == "utf-16":
+                    text = os.fsencode(text.decode("utf-16", "replace"))
+                lines = text.removeprefix(codecs.BOM_UTF8).splitlines()
             except OSError as error:
                 yield path, path.parent, f"the list can't be read ({error.strerror}): check its name"
                 continue

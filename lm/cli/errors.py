@@ -1,5 +1,6 @@
 """Faults that a user can cause, told in one line."""
 
+import io
 import os
 import sys
 import warnings
@@ -19,6 +20,8 @@ class App(typer.Typer):
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         if sys.stdout is None:
             sys.exit(_told("it is closed"))
+        if isinstance(sys.stdout, io.TextIOWrapper):  # what its encoding lacks is written with escapes, as on stderr
+            sys.stdout.reconfigure(errors="backslashreplace")
         status: Any = 0
         try:
             try:

@@ -33,7 +33,7 @@ def open_lines(path: Path) -> Iterator[TextIO]:
     from lm.files import open_text
 
     try:
-        with io.TextIOWrapper(sys.stdin.buffer, "utf-8") if str(path) == "-" else open_text(path) as file:
+        with io.TextIOWrapper(sys.stdin.buffer, "utf-8-sig") if str(path) == "-" else open_text(path) as file:
             yield file
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file: check its name") from None

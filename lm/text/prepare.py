@@ -19,7 +19,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TextIO
 
-from lm.files import open_text
+from lm.files import encoding_of, find_files, open_text
 from lm.progress import progress_bar
 from lm.text.normalise import sentences
 from lm.text.overlap import ngrams
@@ -51,7 +51,7 @@ def _find_books(source: Path, scratch: Path) -> Iterator[tuple[str, Path]]:
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such folder or file of books")
     if source.is_dir():
-        files = (path for path in source.rglob("*") if _plain_name(path).endswith(".txt"))
+        files = (path for path in find_files(source, "**/*") if _plain_name(path).endswith(".txt"))
         yield from ((_plain_name(path), path) for path in sorted(files))
     elif ".tar" in source.suffixes or source.suffix == ".tgz":
         folder = Path(tempfile.mkdtemp(dir=scratch))
@@ -59,7 +59,8 @@ def _find_books(source: Path, scratch: Path) -> Iterator[tuple[str, Path]]:
             with tarfile.open(source) as archive:
                 for number, member in enumerate(progress_bar(archive, f"unpacking {source.name}", None)):
                     path = Path(member.name)
-                    if member.isfile() and _plain_name(path).endswith(".txt"):
+                    hidden = any(part.startswith(".") and part.strip(".") for part in path.parts)
+                    if member.isfile() and not hidden and _plain_name(path).endswith(".txt"):
                         unpacked = folder / f"{number}{path.suffix}"  # whatever path the archive would have it under
                         with unpacked.open("wb") as file:
                             shutil.copyfileobj(archive.extractfile(member), file)  # type: ignore[arg-type]
@@ -78,8 +79,8 @@ def _lines(book: Path) -> list[str]:
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise ValueError(f"{book}: can't be read ({error}); mend it or take it away") from None
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
+        text = data.decode(encoding_of(data))
+    except UnicodeError:
         text = data.decode("latin-1")
     lines = text.splitlines()
     marks = [i for i, line in enumerate(lines) if line.startswith("***") and "PROJECT GUTENBERG" in line.upper()]

@@ -354,12 +354,18 @@ def test_hot_words_of_a_file(transcribe: Transcribe, recordings: dict[Path, str]
     path, words = next(iter(recordings)), tmp_path / "words.txt"
     words.write_text("# names\nzebra:40\n\nBeach  # known\n")
     assert "ZEBRA" in transcribe("--hot-words", words, path).stdout
-    for text, problem in (("zebra:x", "line 1: want WORD or WORD:NATS"), ("two words", "give one word")):
-        words.write_text(text)
+    for bad, encoding, problem in (
+        ("okapi:x", "utf-8", "line 2: okapi:x: left out: want WORD or WORD:NATS"),
+        ("?", "utf-8-sig", "line 2: ?: left out: hot word '?': has no letters"),
+        ("okapi:nan", "utf-16", "nats nan: want a number from -50 to 50"),
+        ("okapi:1000", "utf-16", "nats 1000.0: want a number from -50 to 50"),
+    ):
+        words.write_text(f"zebra:40\n{bad}\n", encoding=encoding)
         result = transcribe("--hot-words", words, path)
-        assert (result.exit_code, result.stdout) == (1, "")
-        assert problem in result.stderr
-        assert len(result.stderr.splitlines()) == 1
+        assert result.exit_code == 0
+        assert "ZEBRA" in result.stdout
+        (line,) = result.stderr.splitlines()
+        assert problem in line
 
 
 @pytest.mark.parametrize(
@@ -486,3 +492,32 @@ def test_the_models_that_ship(recordings: dict[Path, str]) -> None:
     result = CliRunner().invoke(app, ["transcribe", "--explain", str(next(iter(recordings)))])
     assert result.exit_code == 0
     assert "first pass" in result.stdout
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_as_windows_writes_them(
+    transcribe: Transcribe, expected: dict[Path, str], tmp_path: Path, encoding: str
+) -> None:
+    (first, one), (second, two), *_ = expected.items()
+    umlaut = tmp_path / "größe.flac"
+    shutil.copy(first, umlaut)
+    (tmp_path / "list.txt").write_bytes(f"{umlaut}\r\n{second}\r\n".encode(encoding))
+    result = transcribe(f"@{tmp_path / 'list.txt'}")
+    assert (result.exit_code, result.stdout) == (0, f"{umlaut}: {one}\n{second}: {two}\n")
+
+
+@pytest.mark.parametrize("name", ["grün.flac", "日本.flac"])
+def test_a_terminal_without_the_signs_gets_escapes(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
+    for copy in (name, "plain.flac"):
+        shutil.copy(next(DATA.glob("*.flac")), tmp_path / copy)
+    command = [sys.executable, "-m", "asr.cli", "transcribe", "--model", str(tiny_bundle), name, "ü.flac", "plain.flac"]
+    path = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": path}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    names = [line.partition(": ")[0] for line in done.stdout.decode("ascii").splitlines()]
+    assert names == [name.encode("ascii", "backslashreplace").decode(), "plain.flac"]
+    assert done.stderr.decode("ascii").splitlines() == [
+        "error: \\xfc.flac: no such file: check its name",
+        "1 of 3 files failed",
+    ]
+    assert done.returncode == 1

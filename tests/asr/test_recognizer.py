@@ -1,12 +1,15 @@
 """The models that ship, on the real recordings of tests/data; and what becomes of segments, with tiny models."""
 
 import copy
+import errno
 import io
 import math
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from rapidfuzz.distance import Levenshtein
 from asr.acoustic.model import FRAME_SECONDS
 from asr.audio import reading
 from asr.audio.channels import Channel
+from asr.audio.errors import AudioError
 from asr.decoder import segments
 from asr.decoder.rescore import rescore, state_after
 from asr.recognizer import NOTHING_SAID, Context, Recognizer
@@ -335,3 +339,57 @@ def test_a_bundle_that_says_what_is_not_allowed_is_refused(
 def test_unknown_words_at_no_cost_are_refused(tiny_bundle: Path, cost: float) -> None:
     with pytest.raises(ValueError, match="want a number from 0, or inf"):
         Recognizer(tiny_bundle).with_unknown_words(cost)
+
+
+def test_whatever_holds_a_recording_is_taken(tiny_bundle: Path, recordings: dict[Path, str]) -> None:
+    import torch
+
+    path = next(iter(recordings))
+    samples, rate = soundfile.read(path, dtype="float32")
+    tiny = Recognizer(tiny_bundle)
+    expected = tiny.transcribe(path).text
+    for source in (str(path), path.read_bytes(), bytearray(path.read_bytes())):
+        assert tiny.transcribe(source).text == expected
+    for source in (torch.from_numpy(samples).requires_grad_(), samples.tolist()):
+        assert tiny.transcribe(source, rate=float(rate), end=math.inf).text == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "problem"),
+    [
+        (None, {}, "give"),
+        (3, {}, "give"),
+        ([[0.1], [0.2, 0.3]], {}, "a list is no recording: give a path, bytes, a stream or an array"),
+        ({"a": 1}, {}, "give"),
+        (b"", {}, "empty"),
+        (b"no sound", {}, "not a sound file"),
+        ([0.1] * 99, {"rate": 16000.5}, r"rate of 16000\.5 Hz: give a whole number"),
+        ([0.1] * 99, {"rate": math.nan}, "rate of nan Hz: give a whole number"),
+        ([0.1] * 99, {"rate": math.inf}, "rate of inf Hz: give a whole number"),
+        ([0.1] * 99, {"start": math.nan}, "give a start of at least 0"),
+        ([0.1] * 99, {"start": math.inf}, "give a start of at least 0"),
+        ([0.1] * 99, {"end": math.nan}, "give a start of at least 0 and a later end"),
+        ([0.1] * 99, {"end": -math.inf}, "give a start of at least 0 and a later end"),
+    ],
+    ids=str,
+)
+def test_what_is_no_recording_is_told_in_one_line(
+    tiny_bundle: Path, source: object, options: dict[str, float], problem: str
+) -> None:
+    with pytest.raises(AudioError, match=problem) as error:
+        Recognizer(tiny_bundle).transcribe(source, **options)  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_folder_for_temporary_files_is_told(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    pipe, end = os.pipe()
+    os.close(end)
+    with open(pipe, "rb") as source, pytest.raises(AudioError, match=r"no room for a copy of it .*set TMPDIR"):
+        Recognizer(tiny_bundle).transcribe(source)

@@ -316,3 +316,29 @@ def test_common_voice_with_a_field_that_is_none(tmp_path: Path, field: str) -> N
     with pytest.raises(ValueError, match=rf"{tsv.name}: line \d+: .*; delete it") as error:
         read(tsv)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("layout", [librispeech, common_voice, kaldi, vctk, ljspeech, sphinx, fsdd])
+def test_hidden_files_are_left_out(tmp_path: Path, layout: Callable[[Path], Path]) -> None:
+    """Such as those of macOS beside every file, which begin as it is called."""
+    path = layout(tmp_path / "corpus")
+    before = read(path)
+    for file in [file for file in (tmp_path / "corpus").rglob("*") if file.is_file()]:
+        file.with_name(f"._{file.name}").write_bytes(b"\x00\x05\x16\x07\x00\x02Mac OS X\xff\xfe" * 9)
+    after = read(path)
+    assert [cut.id for cut in after.cuts] == [cut.id for cut in before.cuts]
+    assert after.dropped == before.dropped
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("layout", [librispeech, common_voice, kaldi])
+def test_lists_as_windows_writes_them(tmp_path: Path, encoding: str, layout: Callable[[Path], Path]) -> None:
+    path = layout(tmp_path)
+    before = read(path)
+    for file in tmp_path.rglob("*"):
+        if (file.is_file() and file.suffix in (".txt", ".tsv", ".scp")) or file.name in ("text", "segments", "utt2spk"):
+            file.write_text(file.read_text("utf-8"), encoding=encoding)
+    after = read(path)
+    assert [(cut.id, cut.supervisions[0].text) for cut in after.cuts] == [
+        (cut.id, cut.supervisions[0].text) for cut in before.cuts
+    ]

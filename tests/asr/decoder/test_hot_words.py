@@ -124,7 +124,48 @@ def test_the_recognizer_itself_stays_as_it_is(tiny: Recognizer) -> None:
     assert tiny.decode(log_probs) == before
 
 
-@pytest.mark.parametrize("word", ["", "TWO WORDS", "manderson", "NAÏVE", "4", "'", "A-B", "A\n"])
+@pytest.mark.parametrize("word", ["", "'", "?!", "\n", "--", "你好"])
 def test_what_is_no_word_is_refused(tiny: Recognizer, word: str) -> None:
-    with pytest.raises(ValueError, match="hot word"):
+    with pytest.raises(ValueError, match=r"hot word .*: has no letters"):
         tiny.with_hot_words({"NICE": 1.0, word: 1.0})
+
+
+@pytest.mark.parametrize("nats", [np.nan, np.inf, -np.inf, 1000.0, -51.0])
+def test_what_would_outweigh_everything_is_refused(tiny: Recognizer, nats: float) -> None:
+    with pytest.raises(ValueError, match=r"hot word 'NICE': nats .*: want a number from -50 to 50"):
+        tiny.with_hot_words({"NICE": nats})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("Zebra and Co", "ZEBRA AND CO"),
+        ("COVID-19", "COVID NINETEEN"),
+        ("Nguyễn", "NGUYEN"),
+        ("naïve café", "NAIVE CAFE"),
+        ("4", "FOUR"),
+        ("the nice beach", "THE NICE BEACH"),
+    ],
+)
+def test_phrases_digits_and_accents_are_heard(tiny: Recognizer, given: str, words: str) -> None:
+    boosted = tiny.with_hot_words({given: 9.0})
+    log_probs = spelled(boosted, "".join(units_of(boosted, word) for word in words.split()))
+    found = boosted.decode(log_probs)
+    best = found[0]
+    assert best.text == words
+    assert len(best.times) == len(best.posteriors) == len(words.split()) == len(best.word_ngrams) - 1
+    assert best.times == tuple(sorted(best.times))
+    assert all(first <= end for first, end in best.times)
+    assert best.ngram == pytest.approx(sum(best.word_ngrams))
+    assert len({hypothesis.words for hypothesis in found}) == len(found)
+
+
+def test_a_phrase_sounds_as_its_words_do(tiny: Recognizer) -> None:
+    log_probs = spelled(tiny, "".join(units_of(tiny, word) for word in ("NICE", "BEACH")), sharpness=8.0)
+    recognizers = tiny, tiny.with_hot_words({"nice beach": 9.0})
+    plain, phrase = (
+        next(found for found in recognizer.search.decode(log_probs) if found.words == ("NICE", "BEACH"))
+        for recognizer in recognizers
+    )
+    assert phrase.boost
+    assert phrase.acoustic == pytest.approx(plain.acoustic, abs=0.05)
