@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice, product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
 import numpy as np
 from msgspec import Meta
@@ -297,7 +297,7 @@ def _source(source: "Path | str | bytes | BinaryIO | ArrayLike") -> Path | Binar
     if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source)
     if hasattr(source, "read"):
-        return source
+        return cast(BinaryIO, source)
     if hasattr(source, "detach"):  # a tensor of PyTorch, perhaps with a gradient, or on another device
         source = source.detach().cpu()
     try:

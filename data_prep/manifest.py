@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ AUDIO_SUFFIXES = (".flac", ".wav", ".opus", ".ogg", ".mp3")  # all read by sound
 
 MANIFEST_SUFFIXES = (".jsonl", ".jsonl.gz")
 
+MOMENT = 0.05  # seconds that times may be off
+KEPT = ("file", "memory")  # where sound may be: in shards it is in the cut itself
 NO_TRANSCRIPT = "no transcript"
 
 
@@ -215,13 +217,45 @@ def read_manifest(path: Path, max_seconds: float = MAX_SECONDS) -> Prepared:
     usable = []
     dropped: defaultdict[str, list[str]] = defaultdict(list)
     for cut in cuts:
-        if not any(supervision.text for supervision in cut.supervisions):
+        if problem := unusable(cut):
+            dropped[problem].append(cut.id)
+        elif not any(supervision.text for supervision in cut.supervisions):
             dropped[NO_TRANSCRIPT].append(cut.id)
         elif cut.duration > max_seconds:
             dropped[_too_long(max_seconds)].append(cut.id)
         else:
             usable.append(cut)
     return Prepared(CutSet.from_cuts(usable), dict(sorted(dropped.items())))
+
+
+def unusable(cut: Cut) -> str | None:
+    """Why a cut can't be taken for one utterance of a recording as it is; None if it can.
+
+    Whatever reads cuts of other makers asks here: else it would hear other sound than was meant, or learn labels of it.
+    """
+    if not isinstance(cut, MonoCut):
+        return f"a {type(cut).__name__}: only cuts of one channel, neither padded nor mixed, can be used"
+    if not cut.has_recording or len(cut.recording.sources) != 1 or cut.recording.sources[0].type not in KEPT:
+        return "not of one recording in one file"
+    if cut.recording.transforms:
+        return "its sound is to be altered (speed, volume or the like): save it so first"
+    if cut.recording.num_channels > 2:
+        return "of a recording of more than two channels"
+    if cut.duration > cut.recording.duration - cut.start + MOMENT:
+        return "longer than its recording"
+    if len(cut.supervisions) > 1:
+        return f"{len(cut.supervisions)} supervisions: cut it at them first (trim_to_supervisions)"
+    if any(spoken.start < -MOMENT or spoken.end > cut.duration + MOMENT for spoken in cut.supervisions):
+        return "its text goes on outside of it"
+    return None
+
+
+def one_utterance(cuts: Iterable[Cut]) -> Iterator[Cut]:
+    """The cuts. Raises ValueError, naming the cut, at one that is unusable."""
+    for cut in cuts:
+        if problem := unusable(cut):
+            raise ValueError(f"{cut.id}: {problem}")
+        yield cut
 
 
 def check_manifest_name(path: Path) -> None:

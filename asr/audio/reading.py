@@ -94,13 +94,18 @@ def load(
 
 
 def load_cut(cut: "Cut") -> np.ndarray:
-    """The waveform float32 [N] at 16 kHz of a cut's own part of its recording. Raises AudioError, naming the cut."""
+    """The waveform float32 [N] at 16 kHz of a cut's own part of its recording, of its channel.
+
+    The cut is one that data_prep.manifest.unusable lets pass. Raises AudioError, naming the cut.
+    """
     audio = cut.recording.sources[0]
+    both = cut.recording.num_channels == 2
+    channel = (Channel.left, Channel.right)[cut.recording.channel_ids.index(cut.channel)] if both else Channel.mix
     try:
         # Cuts from shards bring their file along.
         source = io.BytesIO(audio.source) if audio.type == "memory" else Path(audio.source)
-        end = cut.start + cut.duration
-        return load(source, start=cut.start, end=end, warn=lambda problem: log.warning("%s: %s", cut.id, problem))
+        part = {"start": cut.start, "end": cut.start + cut.duration}
+        return load(source, channel, **part, warn=lambda problem: log.warning("%s: %s", cut.id, problem))
     except AudioError as error:
         raise AudioError(f"{cut.id}: {error}") from None
 

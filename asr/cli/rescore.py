@@ -71,8 +71,8 @@ def rescore(
         from lm.settings import Number, checked
 
         given = {"score": weight_score, "ngram": weight_ngram, "lstm": weight_lstm, "word": weight_word}
-        for name, weight in given.items():
-            checked(Number | None, weight, f"--weight-{name}")
+        for score, weight in given.items():
+            checked(Number | None, weight, f"--weight-{score}")
         models = open_models(model or DEFAULT)
         weights = default_weights(models.bundle)
         ngram = weights.ngram if weight_ngram is None else weight_ngram

@@ -6,7 +6,7 @@ import sys
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -125,20 +125,32 @@ def transcribe(
         checked(Cost | None, unknown_words, "--unknown-words")
         boosts = read_hot_words(hot_word or [], hot_words)
         from asr.recognizer import Recognizer
-        from asr.transcription.inputs import expand
-        from asr.transcription.outputs import Folder, Printed
+        from asr.transcription.inputs import Recording, expand
+        from asr.transcription.outputs import Folder, Printed, tell
         from asr.transcription.progress import Bar
         from asr.transcription.transcribe import FORMATS, TABLE, Options, transcribe_all
 
         recordings = expand(paths)
+        kept: list[Recording] = []  # of which other transcripts are there
         given = len(recordings)
         formats = (TABLE,) if explain else FORMATS if format is Format.all else (format.value,)
         if not output_dir and given > 1 and (form := formats[0]) in ("srt", "vtt", "tsv"):
             raise ValueError(f"{form} holds one recording, these are {given}: give --output-dir")
         output: Folder | Printed
         if output_dir:
-            output = Folder(output_dir, formats, overwrite)
-            recordings = [recording for recording in recordings if recording.problem or output.lacks(recording)]
+            made_with: dict[str, Any] = {"channel": channel, "start": start, "end": end, "word-times": word_times}
+            made_with |= {"confidence": confidence, "nbest": nbest, "hot-words": boosts, "unknown-words": unknown_words}
+            made_with |= {"model": str(model.resolve()) if model else None}
+            output = Folder(output_dir, formats, overwrite, made_with)
+            clashes = [(recording, problem) for recording in recordings if (problem := output.differs(recording))]
+            for recording, problem in clashes:
+                tell(recording, problem)
+            kept = [recording for recording, _ in clashes]
+            recordings = [
+                recording
+                for recording in recordings
+                if recording not in kept and (recording.problem or output.lacks(recording))
+            ]
         else:
             output = Printed(sys.stdout, formats[0], several=given > 1)
 
@@ -163,13 +175,14 @@ def transcribe(
         )
         bar = Bar(recordings, shown=sys.stderr.isatty() and not quiet)
         summary = transcribe_all(recognizer, recordings, options, output, processes, bar)
-    if skipped := 0 if quiet else given - len(recordings):
+    if skipped := 0 if quiet else given - len(recordings) - len(kept):
         print(f"{skipped} of {given} transcribed before (--overwrite makes them anew)", file=sys.stderr)
-    if summary.failed and given > 1:
-        print(f"{summary.failed} of {given} files failed", file=sys.stderr)
+    failed = summary.failed + len(kept)
+    if failed and given > 1:
+        print(f"{failed} of {given} files failed", file=sys.stderr)
     if summary.interrupted:
         print(f"interrupted: {summary.done} of {len(recordings)} files were done", file=sys.stderr)
-    raise typer.Exit(130 if summary.interrupted else int(summary.failed > 0))
+    raise typer.Exit(130 if summary.interrupted else int(failed > 0))
 
 
 def refuse_what_means_nothing(

@@ -20,7 +20,7 @@ from asr.acoustic.model import output_length
 from asr.audio import features, reading
 from asr.audio.features import MELS
 from asr.lexicon.units import Units, encode
-from data_prep.manifest import open_cuts
+from data_prep.manifest import one_utterance, open_cuts
 from lm.files import open_text
 from lm.progress import progress_bar
 from lm.text.normalise import normalize
@@ -73,7 +73,7 @@ class FeatureStore:
         self._data = np.memmap(self._data_file, dtype=np.float16, mode="r", shape=(total, MELS))
 
     def _compute(self, manifest: Path, lists: Sequence[Path]) -> None:
-        cuts = open_cuts(manifest)
+        cuts = one_utterance(open_cuts(manifest))
         self._data_file.parent.mkdir(parents=True, exist_ok=True)
         # Each line is a cut; to count those of shards otherwise would be to read their audio.
         count = sum(1 for file in lists for _ in open_text(file))

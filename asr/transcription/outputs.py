@@ -2,12 +2,12 @@
 
 import json
 import os
+import socket
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from asr.transcript import scored
 from asr.transcription.inputs import Recording
@@ -99,17 +99,70 @@ class Printed:
         self._out.flush()
 
 
+PART = ".asr-"  # begins the names of what is half written
+RECORD = ".asr-transcribed.jsonl"  # in an output folder: of what each transcript was made
+
+
+def _read_record(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What each output was made of; of what was made again the last. Lines cut off by a kill are passed over."""
+    lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
+    for line in lines:
+        try:
+            made = json.loads(line)
+            yield made["output"], {name: made[name] for name in ("source", "size", "time", "options")}
+        except (ValueError, KeyError, TypeError):
+            continue
+
+
 class Folder:
     """A file for each recording and format, there whole or not at all."""
 
-    def __init__(self, folder: Path, formats: Sequence[str], overwrite: bool) -> None:
-        """Makes the folder. Raises OSError if that is not possible."""
+    def __init__(
+        self, folder: Path, formats: Sequence[str], overwrite: bool, options: Mapping[str, Any] | None = None
+    ) -> None:
+        """Makes the folder. Raises OSError if that is not possible.
+
+        options: what the text depends on besides the recording; as JSON has it. With the source, its size and its time
+        they are kept in RECORD, a line a recording, so that only what was made of the same is taken for done.
+        """
         self._folder, self._formats, self._overwrite = folder, formats, overwrite
+        self._options = json.loads(json.dumps(options or {}))
         folder.mkdir(parents=True, exist_ok=True)
+        clear_parts(folder)
+        self._made = dict(_read_record(folder / RECORD))
 
     def lacks(self, recording: Recording) -> bool:
         """Whether anything is to be written of a recording."""
         return self._overwrite or not all(self._path(recording, form).exists() for form in self._formats)
+
+    def differs(self, recording: Recording) -> str:
+        """Why what is there of this name isn't what would be written; empty if it is, or nobody knows."""
+        made = self._made.get(recording.output)
+        if self._overwrite or not made or not any(self._path(recording, form).exists() for form in self._formats):
+            return ""
+        now = self._origin(recording)
+        if made["source"] != now["source"]:
+            problem = f"is of {printable(Path(made['source']))}"
+        elif (made["size"], made["time"]) != (now["size"], now["time"]):
+            problem = "is of this file before it changed"
+        elif made["options"] != now["options"]:
+            names = made["options"].keys() | now["options"].keys()
+            changed = sorted(name for name in names if made["options"].get(name) != now["options"].get(name))
+            problem = f"was made with other options ({', '.join(changed)})"
+        else:
+            return ""
+        there = self._path(recording, self._formats[0])
+        return f"not transcribed, for {printable(there)} {problem}: give --overwrite, or another --output-dir"
+
+    def _origin(self, recording: Recording) -> dict[str, Any]:
+        path = recording.path
+        status = path.stat() if path.is_file() else None
+        return {
+            "source": as_text(path.resolve()) if status else str(path),
+            "size": status and status.st_size,
+            "time": status and status.st_mtime_ns,
+            "options": self._options,
+        }
 
     def write(self, index: int, recording: Recording, outcome: Outcome) -> bool:
         if outcome.problem:
@@ -122,6 +175,8 @@ class Folder:
                 if self._overwrite or not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
                     write_whole(path, text)
+            with (self._folder / RECORD).open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"output": recording.output, **self._origin(recording)}) + "\n")
         except OSError as error:
             tell(recording, f"its transcript can't be written ({error.strerror}): make room in {self._folder}")
             return False
@@ -136,10 +191,30 @@ class Folder:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file that nobody sees half written, whatever happens meanwhile."""
-    with tempfile.TemporaryDirectory(prefix=".asr-", dir=path.parent, ignore_cleanup_errors=True) as folder:
-        part = Path(folder, "part")
+    part = path.with_name(f"{PART}{socket.gethostname()}-{os.getpid()}")
+    try:
         with part.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())  # or a machine that loses power may keep the name, but an empty file
         part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def clear_parts(folder: Path) -> None:
+    """Delete what processes of this machine have left half written that were killed."""
+    mine = f"{PART}{socket.gethostname()}-"
+    for part in folder.rglob(f"{mine}*"):
+        if (number := part.name.removeprefix(mine)).isdigit() and not _runs(int(number)):
+            part.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True

@@ -4,6 +4,7 @@ import os
 import pty
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -320,7 +321,7 @@ def test_a_folder_of_transcripts(transcribe: Transcribe, expected: dict[Path, st
     assert (result.exit_code, result.stdout) == (1, "")
     assert [line.split(":")[1] for line in result.stderr.splitlines()[:-1]] == [f" {source / 'b.mp3'}"]
     assert result.stderr.splitlines()[-1] == "1 of 3 files failed"
-    names = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+    names = {str(path.relative_to(output)) for path in output.rglob("[!.]*.*")}
     assert names == {f"{name}.{form}" for name in ("a", "more/a") for form in FORMATS}
     assert (output / "more/a.txt").read_text() == f"{text}\n"
     assert json.loads((output / "a.json").read_text())["text"] == text
@@ -521,3 +522,84 @@ def test_a_terminal_without_the_signs_gets_escapes(tiny_bundle: Path, tmp_path: 
         "1 of 3 files failed",
     ]
     assert done.returncode == 1
+
+
+@pytest.fixture
+def folders(tmp_path: Path, recordings: dict[Path, str]) -> tuple[Path, Path]:
+    """Two recordings of one name."""
+    files = tmp_path / "a/talk.flac", tmp_path / "b/talk.flac"
+    for file, source in zip(files, recordings, strict=False):
+        file.parent.mkdir()
+        shutil.copy(source, file)
+    return files
+
+
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_a_recording_of_the_name_of_another_is_not_taken_for_done(
+    transcribe: Transcribe, folders: tuple[Path, Path], tmp_path: Path, quiet: list[str]
+) -> None:
+    out = tmp_path / "out"
+    assert transcribe("--output-dir", out, folders[0], *quiet).exit_code == 0
+    text = (out / "talk.txt").read_text()
+    result = transcribe("--output-dir", out, folders[1], *quiet)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"error: {folders[1]}: not transcribed, for {out}/talk.txt is of {folders[0]}: "
+        "give --overwrite, or another --output-dir\n"
+    )
+    assert (out / "talk.txt").read_text() == text
+    assert transcribe("--output-dir", out, folders[1], "--overwrite").exit_code == 0
+    assert (out / "talk.txt").read_text() != text
+    assert transcribe("--output-dir", out, folders[1]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "named"),
+    [
+        (["--channel", "left"], ["--channel", "right"], "channel"),
+        ([], ["--end", "1"], "end"),
+        ([], ["--hot-word", "zebra:9"], "hot-words"),
+        (["--start", "1"], ["--word-times"], "start, word-times"),
+    ],
+)
+def test_other_options_are_not_taken_for_done(
+    transcribe: Transcribe, recordings: dict[Path, str], tmp_path: Path, first: list[str], second: list[str], named: str
+) -> None:
+    samples, rate = soundfile.read(next(iter(recordings)))
+    sound = tmp_path / "talk.wav"
+    soundfile.write(sound, np.stack([samples, samples], 1), rate)
+    out = tmp_path / "out"
+    assert transcribe("--output-dir", out, *first, sound).exit_code == 0
+    result = transcribe("--output-dir", out, *second, sound)
+    assert result.exit_code == 1
+    assert f"was made with other options ({named}): give --overwrite" in result.stderr
+    assert transcribe("--output-dir", out, *first, sound).exit_code == 0
+
+
+@pytest.mark.parametrize("change", [lambda path: path.touch(), lambda path: path.write_bytes(path.read_bytes() + b"x")])
+def test_a_recording_that_was_replaced_is_not_taken_for_done(
+    transcribe: Transcribe, folders: tuple[Path, Path], tmp_path: Path, change: Callable[[Path], object]
+) -> None:
+    out = tmp_path / "out"
+    assert transcribe("--output-dir", out, *folders).exit_code == 0
+    change(folders[1])
+    result = transcribe("--output-dir", out, *folders)
+    assert result.exit_code == 1
+    assert "is of this file before it changed" in result.stderr.splitlines()[0]
+    assert "1 of 2 transcribed before" in result.stderr
+
+
+def test_what_a_killed_process_left_is_cleared(
+    transcribe: Transcribe, recordings: dict[Path, str], tmp_path: Path
+) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (tmp_path / "below").mkdir()
+    host = socket.gethostname()
+    lost = [tmp_path / f".asr-{host}-{dead.pid}", tmp_path / f"below/.asr-{host}-{dead.pid}"]
+    others = [tmp_path / f".asr-{host}-{os.getppid()}", tmp_path / ".asr-elsewhere-1"]
+    for file in (*lost, *others):
+        file.write_text("half")
+    (tmp_path / ".asr-transcribed.jsonl").write_text('{"output": "x"}\n{"outp')
+    assert transcribe("--output-dir", tmp_path, next(iter(recordings))).exit_code == 0
+    assert [file.exists() for file in (*lost, *others)] == [False, False, True, True]

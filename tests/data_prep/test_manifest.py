@@ -1,12 +1,18 @@
+import math
 import random
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from lhotse import CutSet
+from lhotse import CutSet, MonoCut
+from lhotse.cut import Cut
 
-from data_prep.manifest import Item, audio_files, prepare, read_lines, write
+from asr.audio.reading import load_cut
+from data_prep.manifest import Item, audio_files, one_utterance, prepare, read_lines, read_manifest, unusable, write
 
 
 def put_audio(path: Path, seconds: float = 0.1, rate: int = 8_000, channels: int = 1) -> Path:
@@ -103,3 +109,65 @@ def test_lines_end_at_newlines_only(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_bytes("\ufeffone\u2028still one\r\n \r\ntwo".encode())
     assert read_lines(path) == ["one\u2028still one", "two"]
+
+
+def cut_of(folder: Path, channels: int = 1) -> MonoCut:
+    (cut,) = prepare([Item("x", put_audio(folder / "x.wav", 2.0, channels=channels), "HELLO")]).cuts
+    return cut
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda cut: cut.pad(3.0), "a PaddedCut: only cuts of one channel, neither padded nor mixed"),
+        (lambda cut: cut.mix(cut.with_id("y")), "a MixedCut: only cuts of one channel, neither padded nor mixed"),
+        (lambda cut: cut.append(cut.with_id("y")), "a MixedCut: only cuts"),
+        (lambda cut: cut.perturb_speed(1.1), "its sound is to be altered"),
+        (lambda cut: cut.perturb_volume(2.0), "its sound is to be altered"),
+        (lambda cut: cut.resample(16_000), "its sound is to be altered"),
+        (lambda cut: cut.truncate(duration=1.0), "its text goes on outside of it"),
+        (lambda cut: cut.truncate(offset=0.5), "its text goes on outside of it"),
+        (lambda cut: replace(cut, supervisions=cut.supervisions * 2), "2 supervisions: cut it at them first"),
+        (lambda cut: replace(cut, recording=None), "not of one recording in one file"),
+        (lambda cut: replace(cut, duration=3.0), "longer than its recording"),
+    ],
+)
+def test_a_cut_that_is_no_utterance_as_it_is_is_refused(
+    tmp_path: Path, change: Callable[[MonoCut], Cut], reason: str
+) -> None:
+    changed = change(cut_of(tmp_path))
+    problem = unusable(changed)
+    assert problem is not None
+    assert problem.startswith(reason) or "PaddedCut" in reason
+    with pytest.raises(ValueError, match=re.escape(f"{changed.id}: {problem}")):
+        list(one_utterance([changed]))
+    if changed.has_recording:  # lhotse would leave out of a manifest what is of nothing
+        CutSet.from_cuts([changed]).to_file(tmp_path / "cuts.jsonl")
+        prepared = read_manifest(tmp_path / "cuts.jsonl", math.inf)
+        assert (len(prepared.cuts), prepared.dropped) == (0, {problem: [changed.id]})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda cut: cut,
+        lambda cut: cut.trim_to_supervisions()[0],
+        lambda cut: replace(cut, supervisions=[replace(cut.supervisions[0], start=0.5, duration=1.0)]),
+        lambda cut: replace(cut, supervisions=[replace(cut.supervisions[0], duration=2.01)]),
+    ],
+)
+def test_a_cut_that_is_an_utterance_is_taken(tmp_path: Path, change: Callable[[MonoCut], Cut]) -> None:
+    assert unusable(change(cut_of(tmp_path))) is None
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_the_channel_of_a_cut_is_heard(tmp_path: Path, channel: int) -> None:
+    cut = cut_of(tmp_path, channels=2)
+    soundfile.write(tmp_path / "x.wav", np.tile([0.25, -0.5], (32_000, 1)), 16_000)
+    cut = replace(cut, channel=channel)
+    cut.recording.sampling_rate, cut.recording.num_samples = 16_000, 32_000
+    assert load_cut(cut) == pytest.approx([0.25, -0.5][channel], abs=1e-3)
+
+
+def test_a_recording_of_three_channels_is_refused(tmp_path: Path) -> None:
+    assert unusable(cut_of(tmp_path, channels=3)) == "of a recording of more than two channels"
