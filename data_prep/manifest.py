@@ -137,8 +137,8 @@ def read_lines(path: Path) -> list[str]:
         # Not splitlines(): sentences may hold U+2028 and the like, which it takes for line ends.
         with open_text(path) as file:
             return [line for line in file.read().split("\n") if line.strip()]
-    except UnicodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text ({error}), convert it with iconv") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text (at byte {error.start}), convert it with iconv") from error
 
 
 def read_table(path: Path) -> dict[str, str]:
@@ -245,8 +245,6 @@ def unusable(cut: Cut) -> str | None:
         return "longer than its recording"
     if len(cut.supervisions) > 1:
         return f"{len(cut.supervisions)} supervisions: cut it at them first (trim_to_supervisions)"
-    if any(spoken.start < -MOMENT or spoken.end > cut.duration + MOMENT for spoken in cut.supervisions):
-        return "its text goes on outside of it"
     return None
 
 

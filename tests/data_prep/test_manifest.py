@@ -125,8 +125,6 @@ def cut_of(folder: Path, channels: int = 1) -> MonoCut:
         (lambda cut: cut.perturb_speed(1.1), "its sound is to be altered"),
         (lambda cut: cut.perturb_volume(2.0), "its sound is to be altered"),
         (lambda cut: cut.resample(16_000), "its sound is to be altered"),
-        (lambda cut: cut.truncate(duration=1.0), "its text goes on outside of it"),
-        (lambda cut: cut.truncate(offset=0.5), "its text goes on outside of it"),
         (lambda cut: replace(cut, supervisions=cut.supervisions * 2), "2 supervisions: cut it at them first"),
         (lambda cut: replace(cut, recording=None), "not of one recording in one file"),
         (lambda cut: replace(cut, duration=3.0), "longer than its recording"),
