@@ -18,5 +18,7 @@ def complete(text: str, top: int = 5) -> list[tuple[str, float]]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     for word, probability in complete(sys.argv[1]):
         print(f"{probability:6.1%}  {word}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 
@@ -16,7 +17,9 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
         return getattr(import_module(homes[name]), name)
 
     def __dir__() -> list[str]:
-        return sorted({*vars(import_module(package)), *homes, "__version__"})
+        own = vars(import_module(package))
+        modules = (name for name, value in own.items() if isinstance(value, ModuleType))
+        return sorted({*modules, *(name for name in own if name.startswith("__")), *homes, "__version__"})
 
     return __getattr__, __dir__
 

@@ -210,6 +210,8 @@ def perplexity(model: LanguageModel[Any], lines: Sequence[str], document: bool =
     document: the lines are one text, and a model that can remembers what was before a sentence. Errors: ValueError
     for a text without words.
     """
+    if isinstance(lines, str):
+        raise TypeError("perplexity takes lines: give it a list of them")
     sentences, tokens, oov, log_prob, known_log_prob = 0, 0, 0, 0.0, 0.0
     normalized = (words for line in lines if (words := normalize(line)))
     scores = score_document(model, normalized) if document else _scores(model, normalized)

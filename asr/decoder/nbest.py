@@ -51,6 +51,8 @@ def rescore_texts(
     those of `default_weights`. score_weight: of the scores; below 0 if they are costs, of which less is better.
     Errors: ValueError for a score that isn't finite.
     """
+    if isinstance(texts, str):
+        raise TypeError("rescore_texts takes the texts of a list: give it several")
     scores = [0.0] * len(texts) if scores is None else scores
     for text, score in zip(texts, scores, strict=True):
         if not math.isfinite(score):

@@ -53,6 +53,9 @@ def _found(arguments: Iterable[str]) -> Iterator[tuple[Path, Path, str]]:
     """Path, the folder that its output's name starts from, problem."""
     for argument in arguments:
         path = Path(argument)
+        if not argument:  # which Path takes for the current folder
+            yield Path("''"), Path(), "no such file: check its name"
+            continue
         if argument.startswith("@"):
             try:
                 text = Path(argument[1:]).read_bytes()

@@ -438,7 +438,7 @@ def test_evaluate_tells_what_it_could_not_read(tiny_bundle: Path, tmp_path: Path
     assert result.exit_code == 1
     assert json.loads(result.stdout)["utterances"] == 1
     assert "dropped 1: missing audio (missing)" in result.stderr
-    assert "error: half: damaged" in result.stderr
+    assert "error: half: ends at 0:00.8, 6.0 s before its header says" in result.stderr
     assert "1 of 2 utterances could not be read" in result.stderr
 
 

@@ -35,6 +35,7 @@ def test_json_of_one_segment() -> None:
             {"text": "RECOGNIZE BEACH", "acoustic": -11.5, "ngram": -10.0, "lstm": -20.0, "total": -24.5},
             {"text": "WRECK A NICE BEACH", "acoustic": -9.0, "ngram": -20.0, "lstm": -24.0, "total": -27.0},
         ],
+        "warnings": [],
         "error": None,
     }
 
@@ -54,7 +55,7 @@ def test_json_of_several_segments() -> None:
 
 
 def test_json_of_silence_and_failure() -> None:
-    nothing: dict[str, object] = {"segments": [], "words": [], "nbest": []}
+    nothing: dict[str, object] = {"segments": [], "words": [], "nbest": [], "warnings": []}
     assert item(SILENT) == {"file": "1.wav", "duration": 10.0, "text": "", "error": None} | nothing
     failed = failure_as_json("2.wav", "no such file")
     assert failed == {"file": "2.wav", "duration": None, "text": None, "error": "no such file"} | nothing

@@ -49,6 +49,7 @@ def test_bad_inputs_do_no_harm_to_twenty_good_ones(tiny_bundle: Path, tmp_path: 
         "1-samples.wav",
         "1-samples.ogg",
         "flac-within.mp3",
+        "sized-none.au",
         *(f"header-{name}.wav" for name in ("384-kilohertz", "32-channels", "7-bits", "8-bits", "24-bits")),
         *(f"header-{name}.wav" for name in ("0-bytes", "2-gibibytes", "4-gibibytes")),
         *(f"sized-{name}.wav" for name in ("never", "early", "odd", "late", "minus")),
