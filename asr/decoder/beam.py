@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import chain, pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -200,7 +200,7 @@ class BeamSearch:
                 times=tuple(chain.from_iterable(map(_divided, times[first:last], sizes))),
                 word_ngrams=(*_shared(ngrams[first:last], sizes), float(end_ngram[context])),
                 boost=float(boosts[first:last].sum()),
-                posteriors=tuple(np.repeat(posteriors[first:last], np.array(sizes, int)).tolist()),
+                posteriors=tuple(chain.from_iterable(map(repeat, posteriors[first:last], sizes))),  # there if added
             )
             # A phrase may be found as such, or as its words: the better one stands for both.
             found.setdefault(hypothesis.words, replace(hypothesis, acoustic=total - hypothesis.total(self.weights)))

@@ -216,7 +216,7 @@ def test_ctrl_c_keeps_files(tiny_bundle: Path, expected: dict[Path, str], tmp_pa
     os.killpg(process.pid, signal.SIGINT)
     process.communicate()
     assert process.returncode == 130
-    assert [path.name for path in tmp_path.iterdir()] == [done.name]
+    assert [path.name for path in tmp_path.glob("[!.]*")] == [done.name]
     assert done.read_text() == text + "\n"
 
 
@@ -348,7 +348,7 @@ def test_a_transcript_that_cannot_be_written(
     result = transcribe("--output-dir", tmp_path / "out", "--overwrite", *paths)
     assert result.exit_code == 1
     assert result.stderr.startswith(f"error: {paths[0]}: its transcript can't be written (Is a directory)")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.txt", "1.txt", "2.txt"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == ["0.txt", "1.txt", "2.txt"]
 
 
 def test_hot_words_of_a_file(transcribe: Transcribe, recordings: dict[Path, str], tmp_path: Path) -> None:
