@@ -18,6 +18,8 @@ class App(typer.Typer):
     """Commands whose standard output may be closed, full or read no further; told in one line, if it is a fault."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
+        if not options.get("standalone_mode", True):  # a program of others, which goes on
+            return super().__call__(*arguments, **options)
         if sys.stdout is None:
             sys.exit(_told("it is closed"))
         if isinstance(sys.stdout, io.TextIOWrapper):  # what its encoding lacks is written with escapes, as on stderr
