@@ -1,7 +1,8 @@
 """Back-off models as KenLM's binary trie, written without KenLM's tools: of the format that lm.ngram.trie reads.
 
-Probabilities and back-off weights are numbers of bins, which have equally many of them each, as of KenLM's
-`build_binary`; where there are no more different values than bins, each has its own.
+Probabilities and back-off weights are numbers of bins. Half of the bounds are so that equally many lie between, as all
+of `build_binary`'s are, and half at equal distances, so that the few large probabilities, which weigh most in a sum,
+lose little. Where there are no more different values than bins, each has its own.
 """
 
 import struct
@@ -21,10 +22,10 @@ QUANTIZER = 2  # the version of its bins
 BLOCK = 1 << 16  # entries packed at a time, whole bytes of them
 
 
-def write_trie(model: BackoffModel, path: Path, bits: int = 12) -> None:
-    """Write a model; bits: of each probability and back-off weight but those of single words, which have 32 (2 to 25).
+def write_trie(model: BackoffModel, path: Path, bits: int = 10, backoff_bits: int = 14) -> None:
+    """Write a model; the bits (2 to 25) are those of each probability and back-off weight of two words or more.
 
-    At 12 bits what follows a history sums to 1 but for 1e-4 or so, at 8 bits but for up to 3 %.
+    Back-off weights have more: the error of one is that of nearly all of the sum of what follows a history.
     """
     unknown = SPECIAL_WORDS[UNKNOWN]
     words = [word for word in model.vocabulary if word != unknown]
@@ -50,13 +51,15 @@ def write_trie(model: BackoffModel, path: Path, bits: int = 12) -> None:
         file.write(struct.pack(f"<{len(sizes)}Q", *sizes))
         file.write(bytes(-file.tell() % 8))
         file.write(struct.pack("<Q", len(words)) + hashes[order].tobytes() + bytes(8))  # a place for <unk>, unused
-        bins, coded = _quantized(model, bits)
-        file.write(bytes([QUANTIZER, bits, bits]).ljust(8, b"\0") + b"".join(part.tobytes() for part in bins))
+        bins, coded = _quantized(model, bits, backoff_bits)
+        file.write(bytes([QUANTIZER, bits, backoff_bits]).ljust(8, b"\0") + b"".join(part.tobytes() for part in bins))
         file.write(_unigrams(model, id_of_row, places, sizes))
         for n in range(1, len(sizes)):
             longest = n + 1 == len(sizes)
             at = np.argsort(places[n])
-            fields = [(firsts[n][at], sizes[0].bit_length()), *((part[at], bits) for part in coded[n - 1][::-1])]
+            widths = [bits] if longest else [backoff_bits, bits]
+            fields = [(firsts[n][at], sizes[0].bit_length())]
+            fields += [(part[at], width) for part, width in zip(coded[n - 1][::-1], widths, strict=True)]
             if not longest:
                 fields.append((_next(model, places, n, sizes[n])[:-1], sizes[n + 1].bit_length()))
                 last = [np.zeros(1, np.int64) for _ in fields[:-1]] + [np.array([sizes[n + 1]])]
@@ -93,7 +96,7 @@ def _backoffs(model: BackoffModel, n: int) -> np.ndarray:
     return np.where(extended, np.where(values == 0, EXTENSION, values), NO_EXTENSION)
 
 
-def _quantized(model: BackoffModel, bits: int) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
+def _quantized(model: BackoffModel, bits: int, backoff_bits: int) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
     """The bins in the order of the file; of each order from 2 on, which bin each probability, each back-off is in."""
     bins, coded = [], []
     for n, order in enumerate(model.orders[1:], 1):
@@ -104,7 +107,7 @@ def _quantized(model: BackoffModel, bits: int) -> tuple[list[np.ndarray], list[l
         if n + 1 < len(model.orders):
             values = _backoffs(model, n)
             listed = values[values != 0]
-            centers = _bins(listed, (1 << bits) - 2)
+            centers = _bins(listed, (1 << backoff_bits) - 2)
             bins.append(np.concatenate(([NO_EXTENSION, EXTENSION], centers)).astype(np.float32))
             coded[-1].append(np.where(values == 0, ~np.signbit(values), 2 + _nearest(values, centers)))
     return bins, coded
@@ -117,9 +120,12 @@ def _bins(values: np.ndarray, count: int) -> np.ndarray:
         last = distinct[-1:] if len(distinct) else np.zeros(1, np.float32)
         return np.append(distinct, np.repeat(last, count - len(distinct))).astype(np.float32)
     values = np.sort(values).astype(np.float64)
-    bounds = len(values) * np.arange(count + 1) // count
-    centers: np.ndarray = (np.add.reduceat(values, bounds[:-1]) / np.diff(bounds)).astype(np.float32)
-    return centers
+    equal_counts = len(values) * np.arange(count // 2) // (count // 2)
+    equal_widths = np.searchsorted(values, np.linspace(values[0], values[-1], count // 2, endpoint=False))
+    bounds = np.unique(np.concatenate((equal_counts, equal_widths)))
+    centers = np.add.reduceat(values, bounds) / np.diff(bounds, append=len(values))
+    rising: np.ndarray = np.append(centers, np.repeat(centers[-1], count - len(centers))).astype(np.float32)
+    return rising
 
 
 def _nearest(values: np.ndarray, centers: np.ndarray) -> np.ndarray:

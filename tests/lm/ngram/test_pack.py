@@ -16,7 +16,7 @@ ARPA = Path(__file__).parents[2] / "data/tiny.arpa"
 
 @pytest.mark.parametrize("bits", [12, 25])
 def test_kenlm_reads_the_same_out_of_it(bits: int, vocabulary: Vocabulary, tmp_path: Path) -> None:
-    write_trie(read_arpa(ARPA), tmp_path / "packed.bin", bits)
+    write_trie(read_arpa(ARPA), tmp_path / "packed.bin", bits, bits)
     packed, plain = (NgramModel(path, vocabulary) for path in (tmp_path / "packed.bin", ARPA))
     rng = np.random.default_rng(1)
     sequences = [rng.integers(2, len(vocabulary), 8).tolist() for _ in range(200)]
