@@ -51,7 +51,7 @@ needs = || { echo "nicebeach needs $(1)" >&2; exit 1; }
 	@$(PIP) $(TORCH)
 	@echo "Installing the packages that train and test, and compiling kenlm: some minutes"
 	@$(PIP) cmake
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) -e '.[augment,dev]'
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) -e '.[augment,pictures,dev]'
 	@touch $@
 
 # KenLM's own tools: lmplz estimates an n-gram model, build_binary packs it. Only training needs them. Their source is

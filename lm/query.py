@@ -140,6 +140,31 @@ def _next_probabilities(model: LanguageModel[Any], history: Text) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A word of a sentence, or its `</s>`: its probability by each model, and what the last of these held likelier."""
+
+    word: str
+    probabilities: dict[str, float]
+    likelier: list[tuple[str, float]]
+
+
+def places(models: Models, words: Sequence[str], top: int = 3) -> list[Place]:
+    """The places of a sentence of normalised words. top: how many likelier words each has, at most."""
+    names = [name for name in MODELS if name in models]
+    tokens = [*words, SPECIAL_WORDS[END]]
+    ids = [*models.vocabulary.encode(words), END]
+    scores = {name: np.exp(models[name].log_probs([ids])[0]).tolist() for name in names}
+    judge: LanguageModel[Any] = models[names[-1]]
+    found = []
+    for place, word in enumerate(tokens):
+        own = scores[names[-1]][place]
+        ranked = next_words(judge, tokens[:place], top + 1)
+        likelier = [(other, p) for other, p in ranked if p > own and other != word][:top]
+        found.append(Place(word, {name: scores[name][place] for name in names}, likelier))
+    return found
+
+
+@dataclass(frozen=True)
 class SentenceScore:
     """log P of each word of a sentence after the words before it; the last one is `</s>`."""
 

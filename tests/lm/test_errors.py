@@ -8,24 +8,25 @@ from pathlib import Path
 import pytest
 import typer
 
-from lm.cli.errors import TRAIN, one_line_errors
+from lm.cli.errors import PICTURES, TRAIN, one_line_errors
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.parametrize(("extra", "modules"), [("train", TRAIN), ("pictures", PICTURES)])
 def test_a_missing_module_is_told_with_the_extra_that_brings_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    extra: str, modules: set[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extra = {re.split(r"[^\w-]", requirement)[0] for requirement in project["optional-dependencies"]["train"]}
-    assert extra == TRAIN
-    for name in TRAIN:
+    brought = {re.split(r"[^\w-]", requirement)[0] for requirement in project["optional-dependencies"][extra]}
+    assert brought == modules
+    for name in modules:
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(typer.Exit), one_line_errors():
             import_module(name)
         told = capsys.readouterr().err
         assert told.startswith(f"error: {name} is not installed")
-        assert told.endswith("pip install 'nicebeach[train]'\n")
+        assert told.endswith(f"pip install 'nicebeach[{extra}]'\n")
 
 
 def test_a_missing_module_of_anything_else_is_no_fault_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
