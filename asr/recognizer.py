@@ -22,7 +22,7 @@ from asr.audio.errors import AudioError
 from asr.audio.features import HOP, SAMPLE_RATE
 from asr.audio.sound import Warn, add_span, places
 from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch, DecoderConfig
-from asr.decoder.confidence import confidences
+from asr.decoder.confidence import Calibrations, confidences
 from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.decoder.rescore import rescore, state_after
 from asr.decoder.segments import Chunk, Window, blanks, chunks, is_loud, is_silent, is_steady, seam, windows
@@ -91,6 +91,8 @@ class Recognizer:
         self.lstm = load_lstm(bundle, vocabulary)
         self.weights = decoder.second_pass
         self.carry_context = decoder.carry_context
+        calibrations = bundle.read(Calibrations, "confidence") if "confidence" in bundle.config else Calibrations()
+        self.calibration = calibrations.streaming if streaming else calibrations.acoustic
 
     def with_hot_words(self, boosts: Mapping[str, float]) -> "Recognizer":
         """The same, but words are preferred by so many nats: at e to that power times their probability.
@@ -224,7 +226,7 @@ class Recognizer:
                 left = left[:0]
             context = self._after(hypotheses[0].words, context, chunk.pause)
             end = first + len(log_probs)
-            best, sure = hypotheses[0], confidences(hypotheses, self.weights)
+            best, sure = hypotheses[0], confidences(hypotheses, self.weights, self.calibration)
             words = [
                 Word(word, seconds(first + spoken), seconds(first + silent), round(confidence, 3))
                 for word, (spoken, silent), confidence in zip(best.words, best.times, sure, strict=True)

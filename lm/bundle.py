@@ -53,6 +53,7 @@ class Contents:
     lstm: dict[str, Any] | None = None
     mixture: dict[str, Any] | None = None
     decoder: dict[str, Any] | None = None
+    confidence: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

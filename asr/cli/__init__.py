@@ -22,5 +22,6 @@ for command in (
     training.train_pieces,
     training.export,
     training.tune,
+    training.calibrate,
 ):
     app.command()(command)

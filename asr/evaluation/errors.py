@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 import jiwer
 import numpy as np
@@ -18,6 +19,7 @@ from lm.text.normalise import normalize
 RESAMPLES = 10_000
 BLOCK = 100  # resamples drawn at once, or a large corpus would need gigabytes
 BINS = 10  # of confidences, equally wide
+SUREST = 0.999  # what outputs, of three digits, have below 1
 
 
 def aligned(references: Sequence[str], hypotheses: Sequence[str]) -> jiwer.WordOutput:
@@ -215,32 +217,73 @@ def compare(before: np.ndarray, after: np.ndarray, words: np.ndarray) -> Compari
 
 
 @dataclass(frozen=True)
+class Bin:
+    """Words of about the same confidence."""
+
+    words: int
+    confidence: float  # mean
+    right: float  # share
+
+
+@dataclass(frozen=True)
 class ConfidenceQuality:
     """How well the confidences of `words` recognised words tell the right ones from the wrong ones."""
 
     words: int
     calibration_error: float  # expected; 0 if of the words with confidence 0.7, seven in ten are right, and so on
     auc: float | None  # probability that a right word has more confidence than a wrong one; None without both
+    # 1 - cross-entropy / what it is if every word is as sure as the mean word is right (NIST's NCE); None likewise
+    normalized_cross_entropy: float | None
+    reliability: list[Bin]  # bins that have words, from the least sure on
 
 
 def confidence_quality(
     references: Sequence[str], words: Sequence[Sequence[str]], confidences: Sequence[Sequence[float]]
 ) -> ConfidenceQuality:
-    """Judge confidences (0..1) of each utterance's recognised words; right is a word that its reference aligns with.
+    """Judge confidences (0..1) of each utterance's recognised words; right is a word that its reference aligns with."""
+    right, which = right_words(references, words)
+    values = [value for item, its in zip(words, confidences, strict=True) for _, value in zip(item, its, strict=True)]
+    return judged(right, np.array(values)[which])
+
+
+def right_words(references: Sequence[str], words: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Whether the reference aligns with each recognised word, once normalised, and which one that is, counted through.
+
+    words: of each utterance. bool and int [normalised words]: of a word that is normalised to several each is judged.
+    """
+    parts = [[spelled(word) for word in recognised] for recognised in words]
+    hypotheses = [" ".join(chain.from_iterable(its)) for its in parts]
+    runs = _runs(jiwer.process_words(_normalized(references), hypotheses))
+    right = [kind == "equal" for kind, _, found in runs for _ in found]
+    lengths = [len(word) for its in parts for word in its]
+    return np.array(right, dtype=bool), np.repeat(np.arange(len(lengths)), np.array(lengths, dtype=int))
+
+
+def judged(right: np.ndarray, confidence: np.ndarray) -> ConfidenceQuality:
+    """Judge confidences [words] by which words are right, bool [words].
 
     The expected calibration error has BINS equally wide bins (Guo et al. 2017); ties count half in the AUC.
     """
-    hypotheses, values = [], []
-    for recognised, its_confidences in zip(words, confidences, strict=True):
-        hypotheses.append(" ".join(part for word in recognised for part in spelled(word)))
-        values += [value for word, value in zip(recognised, its_confidences, strict=True) for _ in spelled(word)]
-    runs = _runs(jiwer.process_words(_normalized(references), hypotheses))
-    right = np.array([kind == "equal" for kind, _, found in runs for _ in found], dtype=bool)
-    confidence = np.array(values)
-    bins = (confidence * BINS).astype(int).clip(max=BINS - 1)
-    gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
-    calibration_error = float(np.abs(gaps).sum()) / max(1, len(right))
-    return ConfidenceQuality(len(right), round(calibration_error, 4), _auc(confidence[right], confidence[~right]))
+    place = (confidence * BINS).astype(int).clip(max=BINS - 1)
+    counts, sure, correct = (np.bincount(place, weights, BINS) for weights in (None, confidence, right))
+    bins = [
+        Bin(int(count), round(float(mean), 4), round(float(share), 4))
+        for count, mean, share in zip(counts, sure / counts.clip(1), correct / counts.clip(1), strict=True)
+        if count
+    ]
+    calibration_error = float(np.abs(correct - sure).sum()) / max(1, len(right))
+    auc = _auc(confidence[right], confidence[~right])
+    return ConfidenceQuality(len(right), round(calibration_error, 4), auc, _gain(right, confidence), bins)
+
+
+def _gain(right: np.ndarray, confidence: np.ndarray) -> float | None:
+    """The normalised cross-entropy. A confidence of 0 or 1 counts as SUREST, or one error would be infinitely bad."""
+    if right.all() or not right.any():
+        return None
+    sure = np.where(right, confidence, 1 - confidence).clip(1 - SUREST, SUREST)
+    share = float(right.mean())
+    chance = share * math.log(share) + (1 - share) * math.log(1 - share)
+    return round(1 - float(np.log(sure).mean()) / chance, 4)
 
 
 def _auc(right: np.ndarray, wrong: np.ndarray) -> float | None:

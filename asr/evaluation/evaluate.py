@@ -177,7 +177,11 @@ def evaluate(recognizer: Recognizer, cuts: Iterable[Cut]) -> Evaluation:
             greedy=" ".join(recognizer.greedy(log_probs) for log_probs in emissions),
             ngram=" ".join(nbest[0].text for nbest in first_pass),
             lstm=" ".join(nbest[0].text for nbest in rescored),
-            confidences=[round(value, 3) for nbest in rescored for value in confidences(nbest, recognizer.weights)],
+            confidences=[
+                round(value, 3)
+                for nbest in rescored
+                for value in confidences(nbest, recognizer.weights, recognizer.calibration)
+            ],
             oracle_errors=oracle_errors(normalize(reference), words),
         )
         utterances.append(decoded)

@@ -374,7 +374,7 @@ def tune(recognizer: Recognizer, utterances: Sequence[Utterance], folds: int = 1
 
 
 def write_settings(folder: Path, first_pass: Weights, second_pass: Weights, beam: BeamConfig) -> None:
-    """Write what `tune` found into a bundle."""
+    """Write what `tune` found into a bundle. Its confidences are calibrated no more: those were of other scores."""
     bundle = open_bundle(folder)
     files = {name: bundle.file(name) for name in bundle.config["sha256"]}
     bundle.config["decoder"] |= {
@@ -382,4 +382,5 @@ def write_settings(folder: Path, first_pass: Weights, second_pass: Weights, beam
         "first_pass": asdict(first_pass),
         "second_pass": asdict(second_pass),
     }
+    bundle.config.pop("confidence", None)
     write_bundle(folder, bundle.config, files)
