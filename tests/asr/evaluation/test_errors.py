@@ -7,6 +7,7 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 from asr.evaluation.errors import (
+    Bin,
     Confusions,
     ErrorRates,
     aligned,
@@ -16,6 +17,7 @@ from asr.evaluation.errors import (
     confusions,
     error_counts,
     error_rates,
+    judged,
     oracle_errors,
     wer_interval,
 )
@@ -126,6 +128,23 @@ def test_confidences_are_judged_by_right_and_wrong_words() -> None:
     assert quality.auc == round(2.5 / 3, 4)  # the wrong word ranks below two right ones and level with one
     assert confidence_quality(["A"], [["A"]], [[1.0]]).auc is None
     assert confidence_quality(["A"], [[]], [[]]).words == 0
+    assert confidence_quality(["A"], [[]], [[]]).reliability == []
+
+
+def test_cross_entropy_is_normalised_by_that_of_the_share_of_right_words() -> None:
+    right = np.array([True, True, True, False])
+    assert judged(right, np.full(4, 0.75)).normalized_cross_entropy == 0
+    gain = 1 - (math.log(0.9) + 2 * math.log(0.8) + math.log(1 - 0.4)) / (3 * math.log(0.75) + math.log(0.25))
+    assert judged(right, np.array([0.9, 0.8, 0.8, 0.4])).normalized_cross_entropy == pytest.approx(gain, abs=1e-4)
+    assert judged(right, np.array([1.0, 1.0, 1.0, 0.0])).normalized_cross_entropy == pytest.approx(1, abs=0.01)
+    assert judged(right, np.array([0.0, 1.0, 1.0, 1.0])).normalized_cross_entropy is not None
+    assert judged(right[:3], np.full(3, 0.75)).normalized_cross_entropy is None
+
+
+def test_reliability_is_told_by_tenths() -> None:
+    quality = judged(np.array([True, False, True, True]), np.array([0.52, 0.58, 0.999, 1.0]))
+    assert quality.reliability == [Bin(2, 0.55, 0.5), Bin(2, 0.9995, 1.0)]
+    assert quality.calibration_error == pytest.approx((abs(1 - 1.1) + abs(2 - 1.999)) / 4, abs=1e-4)
 
 
 def test_a_word_that_is_normalised_to_several_keeps_its_confidence() -> None:

@@ -70,7 +70,13 @@ def test_summary(small: Evaluation) -> None:
     assert (summary["ngram"]["wer"], summary["lstm"]["wer"]) == (66.67, 33.33)
     (comparison,) = summary["comparisons"]
     assert (comparison["before"], comparison["after"], comparison["wer_difference"]) == ("ngram", "lstm", -33.33)
-    assert summary["confidence"] == {"words": 3, "calibration_error": 0.1667, "auc": 0.5}
+    assert summary["confidence"] == {
+        "words": 3,
+        "calibration_error": 0.1667,
+        "auc": 0.5,
+        "normalized_cross_entropy": -0.089,
+        "reliability": [{"words": 3, "confidence": 0.5, "right": 0.6667}],
+    }
     assert summary["confusions"] == {"substitutions": [("THREE", "FREE", 1)], "insertions": [], "deletions": []}
 
 
