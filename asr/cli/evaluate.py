@@ -25,6 +25,10 @@ def evaluate(
         Path | None,
         typer.Option(help="A folder for summary.json, utterances.jsonl (all texts) and alignments.txt (all errors)."),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the WER by speaker, reliability and kinds of errors: .png, .svg or .html."),
+    ] = None,
     against: Annotated[
         Path | None, typer.Option(help="The --output folder of an earlier evaluation to compare with.")
     ] = None,
@@ -55,9 +59,16 @@ def evaluate(
         asr evaluate --data LibriSpeech/dev-clean --output exp/old
 
         asr evaluate --data LibriSpeech/dev-clean --model exp/model --against exp/old
+
+        asr evaluate --data LibriSpeech/dev-clean --plot errors.png
     """
     with one_line_errors():
-        from asr.evaluation.evaluate import check_same, read_transcribed
+        if plot:
+            from asr.pictures.evaluation import draw
+            from lm.pictures import check_name, write
+
+            check_name(plot)
+        from asr.evaluation.evaluate import DECODINGS, check_same, read_transcribed
         from asr.evaluation.evaluate import evaluate as run
         from asr.recognizer import Recognizer
 
@@ -73,6 +84,8 @@ def evaluate(
         summary = result.summary(confusions, earlier)
         if output:
             result.write(output, summary)
+        if plot:
+            write(draw(summary, DECODINGS), plot, f"{data}: WER {summary[DECODINGS[-1]]['wer']:.2f} %")
         if as_json:
             print(json.dumps(summary))
         else:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ class Decoded:
     lstm: str
     confidences: list[float]  # of the words of `lstm`
     oracle_errors: int  # word errors of the best hypotheses in the n-best lists
+    speaker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,22 @@ class Evaluation:
                     [item.confidences for item in self.utterances],
                 )
             ),
+            "speakers": self._speakers(errors[FINAL], words),
             "confusions": asdict(confusions(alignments[FINAL], top)),
         }
+
+    def _speakers(self, errors: np.ndarray, words: np.ndarray) -> list[dict[str, Any]]:
+        """Each known speaker's word error rate; errors, words: int [utterances]."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for item, wrong, said in zip(self.utterances, errors.tolist(), words.tolist(), strict=True):
+            if item.speaker and said:
+                counts[item.speaker, "errors"] += wrong
+                counts[item.speaker, "words"] += said
+        return [
+            {"speaker": speaker, "words": said, "wer": round(100 * counts[speaker, "errors"] / said, 2)}
+            for (speaker, kind), said in sorted(counts.items())
+            if kind == "words"
+        ]
 
     def write(self, folder: Path, summary: dict[str, Any]) -> None:
         """Write summary.json, utterances.jsonl with all texts, and alignments.txt with the final errors in place."""
@@ -183,6 +199,7 @@ def evaluate(recognizer: Recognizer, cuts: Iterable[Cut]) -> Evaluation:
                 for value in confidences(nbest, recognizer.weights, recognizer.calibration)
             ],
             oracle_errors=oracle_errors(normalize(reference), words),
+            speaker=cut.supervisions[0].speaker,
         )
         utterances.append(decoded)
     if not utterances:

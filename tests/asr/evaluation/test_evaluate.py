@@ -80,6 +80,19 @@ def test_summary(small: Evaluation) -> None:
     assert summary["confusions"] == {"substitutions": [("THREE", "FREE", 1)], "insertions": [], "deletions": []}
 
 
+def test_error_rates_by_speaker(small: Evaluation) -> None:
+    said = [replace(item, speaker=speaker) for item, speaker in zip(small.utterances, ("b", "a"), strict=False)]
+    alone = Evaluation(
+        [*said, replace(said[0], id="again"), replace(said[0], id="whose", speaker=None)], [], small.spent
+    )
+    speakers = alone.summary()["speakers"]
+    assert [speaker["speaker"] for speaker in speakers] == ["a", "b"]
+    assert sum(speaker["words"] for speaker in speakers) == 2 * len(said[0].reference.split()) + len(
+        said[1].reference.split()
+    )
+    assert small.summary()["speakers"] == []
+
+
 def test_an_earlier_evaluation_is_what_to_compare_with(small: Evaluation, tmp_path: Path) -> None:
     small.write(tmp_path, small.summary())
     assert (tmp_path / "alignments.txt").read_text().startswith("b\n\nREF: THREE\n")
