@@ -43,10 +43,8 @@ class Calibrations:
 
 def confidences(nbest: Sequence[Hypothesis], weights: Weights, calibration: Calibration | None = None) -> list[float]:
     """How sure each word of the best hypothesis is, 0..1; with a calibration how probable it is that it is right."""
-    if calibration:
-        return [float(value) for value in calibration.probabilities(evidence(nbest, weights))]
-    _, both = opinions(nbest, weights)
-    return [float(value) for value in both]
+    sure = calibration.probabilities(evidence(nbest, weights)) if calibration else opinions(nbest, weights)[1]
+    return [float(value) for value in sure]
 
 
 def opinions(nbest: Sequence[Hypothesis], weights: Weights) -> tuple[np.ndarray, np.ndarray]:
@@ -77,8 +75,8 @@ def evidence(nbest: Sequence[Hypothesis], weights: Weights) -> np.ndarray:
         return np.zeros((0, 5))
     listed, both = (_log_odds(opinion) for opinion in opinions(nbest, weights))
     acoustic = best.acoustic / max(1, sum(end - start for start, end in best.times))
-    segment = np.tile([both.mean(), acoustic], (len(best.words), 1))
-    return np.column_stack([both, listed, segment[:, 0], best.word_ngrams[:-1], segment[:, 1]])
+    same = np.ones(len(best.words))
+    return np.column_stack([both, listed, both.mean() * same, best.word_ngrams[:-1], acoustic * same])
 
 
 def _log_odds(share: np.ndarray) -> np.ndarray:
