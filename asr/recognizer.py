@@ -1,13 +1,14 @@
 """From a recording to words: the models of a bundle, put together."""
 
 import copy
+import heapq
 import io
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain, islice, product
+from itertools import chain, count, islice, product, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
@@ -17,7 +18,7 @@ from msgspec import Meta
 from asr.acoustic.model import FRAME_SECONDS, AcousticConfig, AcousticModel, output_length
 from asr.acoustic.stream import AcousticStream
 from asr.audio import reading
-from asr.audio.channels import Channel
+from asr.audio.channels import Channel, labels
 from asr.audio.errors import AudioError
 from asr.audio.features import HOP, SAMPLE_RATE
 from asr.audio.sound import Warn, add_span, places
@@ -33,7 +34,7 @@ from asr.transcript import Segment, Transcript, Word
 from lm.bundle import DEFAULT, Bundle, BundleError, Dequantized, open_bundle
 from lm.lstm.model import LstmState, load_lstm
 from lm.ngram.trie import NgramTables, read_trie, warn_missing
-from lm.settings import Cost, checked
+from lm.settings import Cost, Count, checked
 from lm.text.normalise import normalize
 from lm.text.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
 
@@ -172,7 +173,8 @@ class Recognizer:
         """Transcribe a sound file, its bytes, a stream of them, or an array [N] or [N, channels] at `rate` Hz.
 
         start, end: the part to hear, in seconds; all times remain those of the whole. nbest: how many hypotheses of
-        each segment are kept, at most. progress: is told how many seconds are done.
+        each segment are kept, at most. progress: is told how many seconds are done. Of Channel.each segments and words
+        say of which channel they are.
         What is damaged is left out, and the transcript's warnings tell where. Raises AudioError if there is no usable
         sound.
         """
@@ -181,15 +183,41 @@ class Recognizer:
         end = None if end == math.inf else end
         if rate != round(rate if math.isfinite(rate) else 0):
             raise AudioError(f"a sampling rate of {rate} Hz: give a whole number")
-        segments = []
+        checked(Count, nbest, "nbest")
+        segments, done = [], 0.0
         warnings: list[str] = []
         blocks = reading.blocks(_source(source), Channel(channel), start, end, int(rate), warnings.append)
-        for segment in self.segments(blocks, start, nbest, warnings.append):
+        divided = self._segments_of_each if channel == Channel.each else self.segments
+        for segment in divided(blocks, start, nbest, warnings.append):
             segments.append(segment)
+            done = max(done, segment.end - start)
             if progress:
-                progress(segment.end - start)
+                progress(done)
         # A few samples of a high rate may be none at 16 kHz.
-        return Transcript(round(segments[-1].end - start, 2) if segments else 0.0, segments, warnings)
+        return Transcript(round(done, 2), segments, warnings)
+
+    def _segments_of_each(
+        self, blocks: Iterable[np.ndarray], start: float, nbest: int, warn: Warn
+    ) -> Iterator[Segment]:
+        """As `segments`, but of blocks [n, channels], by time. One channel alone is as ever, and `warn` is told."""
+        blocks = iter(blocks)
+        first = next(blocks)
+        names: list[str | None] = [*labels(first.shape[1])] if first.shape[1] > 1 else [None]
+        if names == [None]:
+            warn("has one channel, so there are no sides to tell apart: transcribed as one")
+        # Merged, the channels are decoded side by side, so that few blocks wait for the slowest.
+        copies = tee(chain([first], blocks), len(names))
+        sides = [self._segments_of(*side, start, nbest, warn) for side in zip(count(), names, copies, strict=False)]
+        yield from heapq.merge(*sides, key=lambda segment: segment.start)
+
+    def _segments_of(
+        self, index: int, name: str | None, blocks: Iterator[np.ndarray], start: float, nbest: int, warn: Warn
+    ) -> Iterator[Segment]:
+        """The segments of one channel of blocks [n, channels]."""
+        told: Warn = (lambda problem: warn(f"{name} channel: {problem}")) if name else warn
+        for segment in self.segments((block[:, index] for block in blocks), start, nbest, told):
+            words = [replace(word, channel=name) for word in segment.words]
+            yield replace(segment, words=words, channel=name)
 
     def segments(
         self, blocks: Iterable[np.ndarray], start: float = 0.0, nbest: int = 10, warn: Warn = reading.log.warning

@@ -12,6 +12,8 @@ ValueError: config.toml: size = 0: want a whole number from 1
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from numbers import Real
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -26,6 +28,7 @@ Count = Annotated[int, Meta(ge=1, le=MOST, description="a whole number from 1")]
 Number = Annotated[float, Meta(ge=-MOST, le=MOST, description="a finite number")]
 NotNegative = Annotated[float, Meta(ge=0, le=MOST, description="a finite number from 0")]
 Positive = Annotated[float, Meta(gt=0, le=MOST, description="a finite number above 0")]
+Limit = Annotated[float, Meta(gt=0, description="a number above 0, or inf")]
 Cost = Annotated[float, Meta(ge=0, description="a number from 0, or inf")]
 Share = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
 Dropout = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
@@ -57,11 +60,24 @@ def read_table(kind: type[T], table: Any, file: object, name: str = "") -> T:
 
 def checked(wanted: Any, value: T, name: str) -> T:
     """A value, such as an option's. Raises ValueError if an annotation doesn't allow it; name: for that."""
+    # NumPy's numbers are none to msgspec.
+    plain = value.item() if isinstance(value, Real) and hasattr(value, "item") else value
     try:
-        msgspec.convert(value, wanted)
+        msgspec.convert(plain, wanted)
     except msgspec.ValidationError:
         raise ValueError(f"{name} {_shown(value)}: want {_allowed(wanted)}") from None
     return value
+
+
+def check_fields(settings: object) -> None:
+    """Raises ValueError if a value of a dataclass isn't what its annotation allows: for a __post_init__."""
+    for name, wanted in _annotations(type(settings)).items():
+        checked(wanted, getattr(settings, name), f"{type(settings).__name__}: {name}")
+
+
+@cache
+def _annotations(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _only(wanted: Any) -> Any:

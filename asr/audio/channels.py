@@ -12,26 +12,36 @@ OPPOSITE = 0.5  # correlation, with its sign turned over, at which one channel c
 
 
 class Channel(StrEnum):
-    """Which channel to hear: mix is the mean of all."""
+    """Which channel to hear: mix is the mean of all; each is all of them, one by one."""
 
     left = "left"
     right = "right"
     mix = "mix"
+    each = "each"
 
 
-def one_channel(block: "np.ndarray", channel: Channel) -> "np.ndarray":
-    """[n, channels] to [n]. Raises AudioError where there is no such channel.
+def labels(channels: int) -> list[str]:
+    """What each of several channels is called: left and right if they are two, else by its number from 1 on."""
+    return ["left", "right"] if channels == 2 else [str(number) for number in range(1, channels + 1)]
+
+
+def chosen(block: "np.ndarray", channel: Channel) -> "np.ndarray":
+    """Of [n, channels] those that are to be heard. Raises AudioError where there is no such channel."""
+    if channel in (Channel.mix, Channel.each):
+        return block
+    if channel is Channel.right and block.shape[1] < 2:
+        raise AudioError("has one channel, so no right one: ask for left or mix")
+    return block[:, 1:2] if channel is Channel.right else block[:, :1]
+
+
+def mixed(block: "np.ndarray") -> "np.ndarray":
+    """[n, channels] to [n, 1], their mean.
 
     A channel that is another turned upside down, by a plug wired the wrong way, is turned over before they are mixed,
     as they would cancel each other.
     """
-    channels = block.shape[1]
-    if channel is Channel.mix:
-        mono: np.ndarray = (block * _signs(block) if channels > 1 else block).mean(axis=1)
-        return mono
-    if channel is Channel.right and channels < 2:
-        raise AudioError("has one channel, so no right one: ask for left or mix")
-    return block[:, 1 if channel is Channel.right else 0]
+    mono: np.ndarray = (block * _signs(block) if block.shape[1] > 1 else block).mean(axis=1, keepdims=True)
+    return mono
 
 
 def _signs(block: "np.ndarray") -> "np.ndarray":

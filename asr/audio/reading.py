@@ -15,16 +15,18 @@ import soundfile
 import soxr
 
 from asr.audio import ffmpeg, files
-from asr.audio.channels import Channel, one_channel
+from asr.audio.channels import Channel, chosen, mixed
 from asr.audio.errors import AudioError, unreadable
 from asr.audio.features import SAMPLE_RATE
-from asr.audio.sound import Sound, Warn, block_size, check_rate
+from asr.audio.sides import Sides
+from asr.audio.sound import NEAR, Sound, Span, Warn, add_span, block_size, check_rate, clock, places
 
 if TYPE_CHECKING:
     from lhotse.cut import Cut
 
 LOUDEST = 2.0**31  # full scale is 1, but some tools write integers of up to 32 bits as floats; gain doesn't matter
 MOST_CHANNELS = 1024  # libsndfile's own bound
+MOST_EACH = 64  # channels that are transcribed one by one; mixing desks have as many
 BITS = (16, 24, 32)  # of integers, which lie in types that may hold more
 
 log = logging.getLogger("asr")
@@ -40,26 +42,29 @@ def blocks(
 ) -> Iterator[np.ndarray]:
     """Read a recording, from `start` to `end` seconds, a few seconds at a time: float32 [n], 16 kHz, in -1..1.
 
+    Of Channel.each the blocks are [n, channels], always of as many as the recording begins with.
+
     source: a file that libsndfile reads (wav, flac, ogg, opus, mp3, ...) or, with the extra `codecs`, FFmpeg (m4a, mp4,
     webm, ...); a stream that holds one, which need not be seekable; or an array [N] or [N, channels] at `rate` Hz, of
     floats, or of integers of 8, 16, 24 or 32 bits, in whatever type, whose full scale becomes 1.
 
     Of a file that holds several recordings, one after the other, all are read. Times are those that a player shows:
     where the sound begins late, or stops for a while, there is silence, and so where it is damaged. `warn` is told, in
-    a line each, how many seconds of the file couldn't be read and where, and whether it ends before its header says.
+    a line each, how many seconds of the file couldn't be read and where, whether it ends before its header says, and
+    whether channels that were mixed seem to be the two sides of a call.
 
-    Raises AudioError if there is no such file, or no sound in it, as soon as that is known: a NaN an hour after the
-    start is found after an hour was given out.
+    Raises AudioError if there is no such file, or no sound in it, as soon as that is known.
     """
     if start < 0 or (end is not None and end <= start):
         until = "on" if end is None else f"to {end:g} s"
         raise AudioError(f"nothing lies from {start:g} s {until}: give a start of at least 0 and a later end")
     try:
         if isinstance(source, np.ndarray):
-            yield from _resampled(_within(_array_sounds(source, rate), start, end), channel, start)
+            yield from _resampled(_within(_array_sounds(source, rate), start, end), channel, start, warn)
         else:
             with _seekable(source) as stream:
-                yield from _resampled(_within(files.sounds(stream, start, end, warn), start, end), channel, start)
+                sounds = files.sounds(stream, start, end, warn)
+                yield from _resampled(_within(sounds, start, end), channel, start, warn)
     except IsADirectoryError:
         raise AudioError("is a folder: name the recordings in it") from None
     except OSError as error:
@@ -89,8 +94,8 @@ def load(
     rate: int = SAMPLE_RATE,
     warn: Warn = log.warning,
 ) -> np.ndarray:
-    """All of what `blocks` gives, float32 [N]."""
-    return np.concatenate([np.zeros(0, np.float32), *blocks(source, channel, start, end, rate, warn)])
+    """All of what `blocks` gives, float32 [N], or [N, channels] of Channel.each."""
+    return np.concatenate(list(blocks(source, channel, start, end, rate, warn)))
 
 
 def load_cut(cut: "Cut") -> np.ndarray:
@@ -161,34 +166,83 @@ def _array_sounds(samples: np.ndarray, rate: int) -> Iterator[Sound]:
         yield Sound((block - middle) / scale, rate, first / rate)
 
 
-def _resampled(sounds: Iterator[Sound], channel: Channel, start: float) -> Iterator[np.ndarray]:
-    """One channel of sound of any rate and number of channels, which may change: float32 [n] at 16 kHz.
+def _resampled(sounds: Iterator[Sound], channel: Channel, start: float, warn: Warn) -> Iterator[np.ndarray]:
+    """Sound of any rate and number of channels, which may change: float32 at 16 kHz, [n], or [n, channels] of each.
 
-    Raises AudioError on samples that are no sound (NaN, infinite, absurdly loud), and if there are none.
+    Samples that are no sound (NaN, infinite, absurdly loud) become silence, and `warn` is told of them. Raises
+    AudioError if there are no others.
     """
-    resampler, rate = None, 0
-    end = np.zeros(0, np.float32)
+    resampler, rate, count, good = None, 0, 1, False
+    damaged: list[Span] = []
+    sides = Sides()
+
+    def shaped(samples: np.ndarray) -> np.ndarray:
+        return samples if channel is Channel.each else samples[:, 0]
+
+    def last() -> np.ndarray:
+        assert resampler is not None
+        return shaped(resampler.resample_chunk(np.zeros((0, count), np.float32), last=True))
+
     for sound in sounds:
         # Where a recording of two channels goes on with one, that is the one to hear.
-        heard = Channel.left if rate and sound.samples.shape[1] == 1 else channel
-        with np.errstate(invalid="ignore", over="ignore"):
-            mono = one_channel(sound.samples, heard)
-            good = np.abs(mono) <= LOUDEST
-        if not good.all():
-            seconds = sound.time + int(good.argmin()) / sound.rate
-            raise AudioError(f"NaN, infinite or beyond 2^31 at {seconds:.2f} s: export the recording again")
+        goes_on = rate and sound.samples.shape[1] == 1 and channel is Channel.right
+        samples, bad = _cleared(chosen(sound.samples, Channel.left if goes_on else channel))
+        good |= not bad.all()
+        _add_runs(damaged, bad, sound)
+        if channel is Channel.mix:
+            sides.hear(samples, sound.rate)
+            samples = mixed(samples)
+        elif channel is Channel.each:
+            count = count if rate else samples.shape[1]
+            samples = _fitted(samples, count, sound.time)
         if sound.rate != rate:
             if resampler is not None:
-                yield resampler.resample_chunk(end, last=True)
+                yield last()
             rate = sound.rate
-            resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
-        mono = np.ascontiguousarray(mono, dtype=np.float32)
-        yield mono if resampler is None else resampler.resample_chunk(mono)
+            resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, count, dtype="float32")
+        samples = np.ascontiguousarray(samples, dtype=np.float32)
+        yield shaped(samples if resampler is None else resampler.resample_chunk(samples))
     if not rate:
         raise AudioError(
             f"holds no samples after {start:g} s: give an earlier start"
             if start
             else "holds no samples: record it again"
         )
+    if not good:
+        raise AudioError("every sample is NaN, infinite or beyond 2^31: export the recording again")
     if resampler is not None:
-        yield resampler.resample_chunk(end, last=True)
+        yield last()
+    if damaged:
+        warn(f"{places(damaged)} is no sound (NaN, infinite or beyond 2^31): silence stands for it")
+    if sides.differ():
+        warn("its channels differ: two sides of a call? --channel each transcribes both")
+
+
+def _cleared(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[n, channels] with silence for what is no sound, and in which of the n any is, bool [n]."""
+    with np.errstate(invalid="ignore"):
+        sound = np.abs(samples) <= LOUDEST
+    bad = ~sound.all(axis=1)
+    return (np.where(sound, samples, 0) if bad.any() else samples), bad
+
+
+def _add_runs(spans: list[Span], bad: np.ndarray, sound: Sound) -> None:
+    """Add the times at which samples of a sound are bad."""
+    places = np.flatnonzero(bad)
+    for run in np.split(places, np.flatnonzero(np.diff(places) > NEAR * sound.rate) + 1):
+        if len(run):
+            add_span(spans, sound.time + run[0] / sound.rate, (run[-1] + 1 - run[0]) / sound.rate)
+
+
+def _fitted(samples: np.ndarray, count: int, time: float) -> np.ndarray:
+    """[n, channels], from a time on, to [n, count]: one that goes on as several is mixed, others fall silent.
+
+    Raises AudioError for too many channels, and where there become more of several.
+    """
+    channels = samples.shape[1]
+    if count > MOST_EACH:
+        raise AudioError(f"has {count} channels, of which each of {MOST_EACH} is transcribed at most: ask for mix")
+    if channels > count > 1:
+        raise AudioError(f"has {count} channels, and {channels} from {clock(time)} on: ask for mix, or cut it there")
+    samples = mixed(samples) if channels > count else samples
+    return np.pad(samples, ((0, 0), (0, count - samples.shape[1])))

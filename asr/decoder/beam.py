@@ -15,7 +15,7 @@ from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.lexicon.lexicon import LexiconTree
 from lm.model import LanguageModel
 from lm.ngram.trie import NgramTables
-from lm.settings import Cost, Count, Positive
+from lm.settings import Cost, Count, Limit, Positive, check_fields
 from lm.text.vocabulary import END, START, UNKNOWN, Vocabulary
 
 # Steps of the exact search for the n best hypotheses: 15 each are usual. After so many it goes on by a short cut.
@@ -28,16 +28,19 @@ UNKNOWN_SOUNDS = range(2, 9)
 
 @dataclass(frozen=True)
 class BeamConfig:
-    """Settings of the first pass; stored in the bundle."""
+    """Settings of the first pass; stored in the bundle. Raises ValueError for those that make no search."""
 
     size: Count = 300  # of the beam: hypotheses that outlive a frame
-    score: Positive = 18.0  # nats below the best at which a hypothesis is given up
+    score: Limit = 18.0  # nats below the best at which a hypothesis is given up
     nbest: Count = 100
     # Hypotheses that the n-gram can't tell apart any more share a place in the beam: are their probabilities added
     # there, or does the best stand for all? A score means the same either way, but only sums give posteriors.
     add: bool = True
     skip_blank: Positive = 0.999  # frames whose blank is at least so probable count as silence; above 1: none
     unknown: Cost = math.inf  # nats that a word outside the lexicon costs a frame; inf: there is none
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)

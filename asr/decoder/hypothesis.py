@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 
-from lm.settings import Number, Share
+from lm.settings import Number, Share, check_fields
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What each score counts for; the acoustic log-prob has weight 1."""
+    """What each score counts for; the acoustic log-prob has weight 1. Raises ValueError for what is no number."""
 
     ngram: Number
     lstm: Number
     word: Number  # added for every word: CTC and language models both favour few words
     linear: Share = 0.0  # the n-gram's share in the LSTM's score: sum of log((1 - linear) P_lstm + linear P_ngram)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.transcript.transcript import Segment, Transcript
+from asr.transcript.word import Word
 
 SCORES = ("acoustic", "ngram", "lstm", "total")
 
@@ -20,10 +21,12 @@ def as_json(file: str, transcript: Transcript, weights: Weights) -> dict[str, An
     """The object of one recording: seconds, natural logarithms. weights: of the second pass, for the totals.
 
     `nbest` ranks the hypotheses of a recording of one segment. Of several segments each has its own `nbest`, and the
-    recording's holds but their best, joined, its scores their sums.
+    recording's holds but their best, joined, its scores their sums. Where each channel was transcribed, segments and
+    words have theirs.
     """
     segments: list[dict[str, Any]] = [
-        {"start": segment.start, "end": segment.end, "text": segment.text} for segment in transcript.segments
+        {"start": segment.start, "end": segment.end, "text": segment.text} | _channel(segment)
+        for segment in transcript.segments
     ]
     nbests = [[_scores(hypothesis, weights) for hypothesis in segment.nbest] for segment in transcript.segments]
     if len(nbests) > 1:
@@ -36,11 +39,18 @@ def as_json(file: str, transcript: Transcript, weights: Weights) -> dict[str, An
         "duration": round(transcript.duration, 3),
         "text": transcript.text,
         "segments": segments,
-        "words": [vars(word) for word in transcript.words],
+        "words": [
+            {"word": word.word, "start": word.start, "end": word.end, "confidence": word.confidence} | _channel(word)
+            for word in transcript.words
+        ],
         "nbest": nbests[0] if nbests else [],
         "warnings": transcript.warnings,
         "error": None,
     }
+
+
+def _channel(part: Segment | Word) -> dict[str, str]:
+    return {"channel": part.channel} if part.channel else {}
 
 
 def failure_as_json(file: str, problem: str) -> dict[str, Any]:
@@ -76,8 +86,9 @@ def table(
 
 
 def _hypotheses(segment: Segment, first_pass: Weights, weights: Weights, top: int) -> Table:
+    channel = f"{segment.channel}, " if segment.channel else ""
     table = Table(
-        title=f"{segment.start:.2f} to {segment.end:.2f} s: {len(segment.nbest)} hypotheses",
+        title=f"{channel}{segment.start:.2f} to {segment.end:.2f} s: {len(segment.nbest)} hypotheses",
         title_justify="left",
         caption="total = acoustic + the others by their weights; acoustic, n-gram and LSTM are natural logarithms",
         caption_justify="left",

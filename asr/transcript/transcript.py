@@ -7,21 +7,32 @@ from asr.transcript import formats
 from asr.transcript.word import Word
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Segment:
-    """A part of the recording that was decoded as one, perhaps without words; seconds from the recording's start."""
+    """A part of the recording that was decoded as one, perhaps without words; seconds from the recording's start.
+
+    channel: which was decoded, where each was: "left" and "right", or a number from "1" on.
+    """
 
     start: float
     end: float
     words: list[Word]
     nbest: list[Hypothesis]
+    channel: str | None = None
 
     @property
     def text(self) -> str:
         return " ".join(word.word for word in self.words)
 
+    def __str__(self) -> str:
+        return self.text
 
-@dataclass(frozen=True)
+    def __repr__(self) -> str:
+        channel = f"{self.channel}, " if self.channel else ""
+        return f"<Segment: {channel}{self.start:.2f} to {self.end:.2f} s, {_counted(len(self.words), 'word')}>"
+
+
+@dataclass(frozen=True, repr=False)
 class Transcript:
     """What was said in a recording, or in `duration` seconds of it.
 
@@ -34,11 +45,23 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        return " ".join(segment.text for segment in self.segments if segment.words)
+        """As one line; or, where each channel was transcribed, a line a turn: "left: HELLO"."""
+        return formats.txt(self.words).rstrip("\n")
 
     @property
     def words(self) -> list[Word]:
-        return [word for segment in self.segments for word in segment.words]
+        """Those of all segments, by time where these are of several channels."""
+        words = [word for segment in self.segments for word in segment.words]
+        several = any(segment.channel for segment in self.segments)
+        return sorted(words, key=lambda word: word.start) if several else words
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        counts = [_counted(len(self.segments), "segment"), _counted(len(self.words), "word")]
+        warnings = [_counted(len(self.warnings), "warning")] if self.warnings else []
+        return f"<Transcript: {self.duration:.2f} s, {', '.join(counts + warnings)}>"
 
     def to_srt(self) -> str:
         """SubRip subtitles."""
@@ -55,3 +78,7 @@ class Transcript:
     def to_ctm(self, file: str = "-") -> str:
         """NIST's CTM, a line a word: file, channel, start, duration, word, confidence."""
         return formats.ctm(self.words, file)
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -20,7 +20,7 @@ from asr.transcription.workers import Died, Progress, Result
 
 FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm")
 TABLE = "table"  # the one that explains
-CTM_CHANNEL = {Channel.mix: "1", Channel.left: "1", Channel.right: "2"}
+CTM_CHANNEL = {Channel.mix: "1", Channel.left: "1", Channel.right: "2", Channel.each: "1"}
 
 
 @dataclass(frozen=True)
