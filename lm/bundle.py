@@ -94,9 +94,11 @@ def open_bundle(folder: Path) -> Bundle:
     path = folder / CONFIG
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise BundleError(f"{folder}: no model there (it has no {CONFIG}); name a model folder") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise BundleError(f"{path}: can't be read ({error.strerror}): check its permissions") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BundleError(f"{path}: can't be read: {error}") from None
     if "sha256" not in config:
         raise BundleError(f"{path}: holds no checksums; it isn't the {CONFIG} of a nicebeach model")

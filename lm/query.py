@@ -24,7 +24,7 @@ from lm.model import LanguageModel
 from lm.ngram.model import NgramModel
 from lm.progress import progress_bar
 from lm.settings import Share
-from lm.text.normalise import normalize, normalize_history
+from lm.text.normalise import normalize, normalize_history, warn_left_out
 from lm.text.vocabulary import END, SPECIAL_WORDS, UNKNOWN, Vocabulary
 
 MODELS = ("ngram", "lstm", "mixture")
@@ -134,9 +134,11 @@ def one_word(text: str, vocabulary: Vocabulary) -> str:
 
 def _next_probabilities(model: LanguageModel[Any], history: Text) -> np.ndarray:
     """P(word | history) of every word of the vocabulary, float64 [V]."""
-    words = normalize_history(history) if isinstance(history, str) else history
-    model.vocabulary.warn_unknown(words, stacklevel=3)
-    return np.exp(model.next_words(model.read(model.initial(), model.vocabulary.encode(words))))
+    if isinstance(history, str):
+        warn_left_out(history, stacklevel=3)
+        history = normalize_history(history)
+    model.vocabulary.warn_unknown(history, stacklevel=3)
+    return np.exp(model.next_words(model.read(model.initial(), model.vocabulary.encode(history))))
 
 
 @dataclass(frozen=True)
@@ -189,8 +191,12 @@ def score_sentences(model: LanguageModel[Any], sentences: Iterable[Text]) -> Ite
     """
     if isinstance(sentences, str):
         raise TypeError("score_sentences takes several sentences: give it a list")
-    remaining = (normalize(text) if isinstance(text, str) else text for text in sentences)
-    while block := list(islice(remaining, BLOCK)):
+    remaining = iter(sentences)
+    while texts := list(islice(remaining, BLOCK)):
+        for text in texts:
+            if isinstance(text, str):
+                warn_left_out(text, stacklevel=2)
+        block = [normalize(text) if isinstance(text, str) else text for text in texts]
         model.vocabulary.warn_unknown(chain.from_iterable(block), stacklevel=2)
         yield from _scores(model, block)
 

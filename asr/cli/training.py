@@ -53,6 +53,7 @@ def train(
         torchrun --nproc-per-node 8 -m asr.cli train settings.toml --units characters --output exp/characters
     """
     with one_line_errors():
+        refuse_files_of_other_units(units, letter_to_sound, pieces)
         made = make_units(units, letter_to_sound, pieces)
         from asr.training.train import read_config
         from asr.training.train import train as run
@@ -129,6 +130,7 @@ def export(
         --language-models asr/default_model
     """
     with one_line_errors():
+        refuse_files_of_other_units(units, letter_to_sound, pieces)
         from asr.training.export import export as run
 
         run(output, acoustic, language_models, streaming, units.value, letter_to_sound, pieces, model_card)
@@ -256,6 +258,16 @@ def print_calibrated(found: Mapping[str, "Calibrated"]) -> None:
             for key in ("calibration_error", "auc", "normalized_cross_entropy"):
                 old, new = ("undefined" if values[key] is None else f"{values[key]:.3f}" for values in (before, after))
                 print(f"    {key.replace('_', ' '):24} {old:>9} -> {new}")
+
+
+def refuse_files_of_other_units(kind: UnitKind, letter_to_sound: Path | None, pieces: Path | None) -> None:
+    """Raises ValueError where a file is given that units of this kind don't need."""
+    for path, option, needed_by in (
+        (letter_to_sound, "--letter-to-sound", UnitKind.phones),
+        (pieces, "--pieces", UnitKind.pieces),
+    ):
+        if path and kind is not needed_by:
+            raise ValueError(f"{option} is for {needed_by}, not {kind}: leave it out, or give --units {needed_by}")
 
 
 def make_units(kind: UnitKind, letter_to_sound: Path | None, pieces: Path | None) -> "Units":

@@ -56,7 +56,9 @@ def transcribe(
     end: Annotated[
         str | None, typer.Option(help="Stop there. Times are seconds or h:mm:ss.", metavar="TIME", show_default=False)
     ] = None,
-    channel: Annotated[Channel, typer.Option(help="Which channel to hear; mix is the mean of all.")] = Channel.mix,
+    channel: Annotated[
+        Channel, typer.Option(help="Which channel to hear; mix is the mean of all, each tells both sides of a call.")
+    ] = Channel.mix,
     hot_word: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,7 +75,9 @@ def transcribe(
         typer.Option(help="Write `<unk>` where no known word fits, at so many nats a frame; try 2.2.", metavar="NATS"),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print a table of hypotheses and scores instead.")] = False,
-    top: Annotated[int, typer.Option(help="How many hypotheses --explain shows.", min=1)] = 10,
+    top: Annotated[
+        int | None, typer.Option(help="How many hypotheses --explain shows.", min=1, show_default="10")
+    ] = None,
     model: ModelOption = None,
     device: Annotated[str, typer.Option(help="Where the acoustic model runs: cpu, or what PyTorch knows.")] = "cpu",
     threads: Annotated[
@@ -110,6 +114,8 @@ def transcribe(
 
         asr transcribe --start 1:02:00 --end 1:05:30 --channel left meeting.wav
 
+        asr transcribe --channel each call.wav
+
         asr transcribe --explain talk.mp3
 
         asr transcribe --hot-word Kubernetes --hot-word Nguyen:6 meeting.mp3
@@ -118,7 +124,7 @@ def transcribe(
     for library in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # which reads it when it is imported
         os.environ.setdefault(library, "1")
     with one_line_errors():
-        refuse_what_means_nothing(format, output_dir, overwrite, word_times, confidence, nbest, explain)
+        refuse_what_means_nothing(format, output_dir, overwrite, word_times, confidence, nbest, explain, top)
         seconds = read_time("--start", start), read_time("--end", end) if end else None
         from lm.settings import Cost, checked
 
@@ -170,7 +176,7 @@ def transcribe(
             word_times=word_times,
             confidence=confidence,
             nbest=nbest or Options.nbest,
-            top=top,
+            top=top or Options.top,
             terminal=sys.stdout.isatty(),
         )
         bar = Bar(recordings, shown=sys.stderr.isatty() and not quiet)
@@ -193,8 +199,11 @@ def refuse_what_means_nothing(
     confidence: bool,
     nbest: int | None,
     explain: bool,
+    top: int | None,
 ) -> None:
-    """Raises ValueError on options of transcribe that contradict each other."""
+    """Raises ValueError on options of transcribe that contradict each other, or mean nothing without another."""
+    if top and not explain:
+        raise ValueError("--top is of the table that --explain prints: give it, too; json has --nbest")
     if explain and (format is not Format.txt or output_dir or word_times or confidence or nbest):
         raise ValueError(
             "--explain prints tables, --format json has all they show: leave out the other options of output"
@@ -223,8 +232,6 @@ def read_hot_words(given: list[str], path: Path | None) -> dict[str, float]:
             with open_text(path) as file:
                 lines = [line.partition("#")[0].strip() for line in file]
             texts += [(f"{path}, line {number}:", text) for number, text in enumerate(lines, 1) if text]
-    except OSError as error:
-        raise ValueError(f"{path}: can't be read ({error.strerror}): check its name") from None
     except UnicodeError:
         raise ValueError(f"{path}: is no text in UTF-8: write WORD or WORD:NATS a line") from None
     boosts = {}
@@ -251,4 +258,6 @@ def read_time(option: str, text: str) -> float:
     if not match:
         raise ValueError(f"{option} {text}: want seconds or h:mm:ss, such as 90 or 0:01:30")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    if (match[1] and minutes >= 60) or (match[2] and seconds >= 60):
+        raise ValueError(f"{option} {text}: minutes and seconds go up to 59 behind a colon: write 2:39, or 99 alone")
     return 3600 * hours + 60 * minutes + seconds

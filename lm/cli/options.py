@@ -35,8 +35,6 @@ def open_lines(path: Path) -> Iterator[TextIO]:
     try:
         with io.TextIOWrapper(sys.stdin.buffer, "utf-8-sig") if str(path) == "-" else open_text(path) as file:
             yield file
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file: check its name") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not UTF-8 text; convert it first, for instance with iconv") from None
     except (gzip.BadGzipFile, lzma.LZMAError, EOFError) as error:

@@ -56,10 +56,13 @@ def next_(
         lm next "how to recognize" --model lstm --min-probability 0.01 --json
     """
     with one_line_errors():
+        if word is not None and (top is not None or min_probability is not None):
+            raise ValueError("--word asks for one word, --top and --min-probability for several: leave out one or other")
         from lm.bundle import DEFAULT
         from lm.query import next_words, one_word, open_models
-        from lm.text.normalise import normalize_history
+        from lm.text.normalise import normalize_history, warn_left_out
 
+        warn_left_out(text)
         models = open_models(bundle or DEFAULT)
         vocabulary, history, asked = models.vocabulary, normalize_history(text), None
         vocabulary.warn_unknown(history)
@@ -267,8 +270,9 @@ def generate(
         from lm.bundle import DEFAULT
         from lm.generate import generate as draw
         from lm.query import open_models
-        from lm.text.normalise import normalize
+        from lm.text.normalise import normalize, warn_left_out
 
+        warn_left_out(text)
         scorer = open_models(bundle or DEFAULT)[model]
         history = normalize(text)
         scorer.vocabulary.warn_unknown(history)
@@ -347,7 +351,9 @@ def mix(
         int, typer.Option(help="Measure each of so many parts with the weights that the others ask for.", min=1)
     ] = 1,
     log_linear: Annotated[bool, typer.Option("--log-linear", help="Multiply probabilities, don't add them.")] = False,
-    words: Annotated[int, typer.Option(help="With --log-linear: of how many words of the text.", min=1)] = 1000,
+    words: Annotated[
+        int | None, typer.Option(help="With --log-linear: of how many words of the text.", min=1, show_default="1000")
+    ] = None,
     as_json: JsonOption = False,
     bundle: BundleOption = None,
 ) -> None:
@@ -377,6 +383,8 @@ def mix(
         from lm.query import open_models
         from lm.text.vocabulary import END
 
+        if words and not log_linear:
+            raise ValueError("--words is how much of the text --log-linear takes: give it, too, or leave it out")
         names = names or [Model.ngram.value, Model.lstm.value]
         if len(names) < 2:
             raise ValueError("mix needs two models or more")
@@ -386,7 +394,7 @@ def mix(
             open_[name] if name in ("ngram", "lstm") else NgramModel(Path(name), open_.vocabulary) for name in names
         ]
         ids = [[*open_.vocabulary.encode(words), END] for words in sentences]
-        fit = fit_mixture(models, ids, folds, log_linear, words)
+        fit = fit_mixture(models, ids, folds, log_linear, words or 1000)
     if as_json:
         print(json.dumps({"models": names, "log_linear": log_linear, **asdict(fit)}, indent=2))
         return

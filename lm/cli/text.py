@@ -21,8 +21,10 @@ def prepare_text(
     output: OutputOption,
     exclude: Annotated[Path | None, typer.Option(help="A list of books to leave out, one file name a line.")] = None,
     heldout: Annotated[Path | None, typer.Option(help="Put some books into this file instead.")] = None,
-    heldout_books: Annotated[int, typer.Option(help="How many.", min=1)] = 20,
-    heldout_words: Annotated[int, typer.Option(help="How many words of them all.", min=1)] = 500_000,
+    heldout_books: Annotated[int | None, typer.Option(help="How many.", min=1, show_default="20")] = None,
+    heldout_words: Annotated[
+        int | None, typer.Option(help="How many words of them all.", min=1, show_default="500000")
+    ] = None,
     heldout_share: Annotated[
         float | None,
         typer.Option(help="Or such a share of them, whole, by a hash of their names.", min=0, max=1),
@@ -52,6 +54,10 @@ def prepare_text(
     with one_line_errors():
         from lm.text.prepare import prepare_text as prepare
 
+        if not heldout and any(option is not None for option in (heldout_books, heldout_words, heldout_share)):
+            raise ValueError("--heldout-books, -words and -share say what goes into --heldout: give it, too")
+        if heldout_share is not None and (heldout_books or heldout_words):
+            raise ValueError("--heldout-share takes whole books, whatever their number: leave out -books and -words")
         excluded = []
         if exclude:
             with open_lines(exclude) as lines:
@@ -62,8 +68,8 @@ def prepare_text(
             output,
             excluded,
             heldout,
-            heldout_books,
-            heldout_words,
+            heldout_books or 20,
+            heldout_words or 500_000,
             heldout_share,
             jobs,
             seed,
@@ -193,6 +199,7 @@ def blend(
         lm blend books.txt:0.42 talk.txt:0.43 news.txt:0.15 --words 60 --output blend.txt
     """
     with one_line_errors():
+        from lm.settings import Positive, checked
         from lm.text.blend import blend as run
 
         parts = [text.rpartition(":") for text in texts]
@@ -200,7 +207,8 @@ def blend(
             named = [(Path(name), float(share)) if name else (Path(share), 1.0) for name, _, share in parts]
         except ValueError:
             raise ValueError(f"{' '.join(texts)}: want FILE or FILE:SHARE, as in books.txt:0.4") from None
-        for path, _ in named:
+        for path, share in named:
+            checked(Positive, share, f"{path}: share")
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such text; make it with 'lm prepare-text'")
         passes = run([path for path, _ in named], [share for _, share in named], output, round(words * 1e6), seed=seed)

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from lm.text.numbers import DIGIT
 from lm.text.spoken import roman_numeral, spell_out
 from lm.text.turns import MISSPELT, WRAPPED, a_line_each, said, turns
-from lm.text.vocabulary import END, SPECIAL_WORDS
+from lm.text.vocabulary import END, SPECIAL_WORDS, LeftOutWarning
 
 WORD = re.compile(r"[A-Z]+(?:'[A-Z]+)*")
 
@@ -41,6 +42,17 @@ def normalize_history(text: str) -> list[str]:
     for sentence in finished:
         words += [*sentence, SPECIAL_WORDS[END]] if sentence else []
     return words + rest
+
+
+def warn_left_out(text: str, stacklevel: int = 1) -> None:
+    """Warn, by a LeftOutWarning, of words in other scripts, which `normalize` drops; stacklevel as of warnings.warn."""
+
+    def is_other(sign: str) -> bool:
+        return sign.isalnum() and not _fold(sign).isascii()
+
+    others = [] if text.isascii() else [word for word in text.split() if any(map(is_other, word))]
+    if others:
+        warnings.warn(LeftOutWarning(others), stacklevel=stacklevel + 1)
 
 
 def _words(text: str) -> list[str]:

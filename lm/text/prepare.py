@@ -163,6 +163,8 @@ def prepare_text(
     jobs = jobs or os.cpu_count() or 1
     outputs = [output, heldout] if heldout else [output]
     for path in outputs:
+        if path.is_dir():
+            raise ValueError(f"{path}: is a folder: name a file")
         path.parent.mkdir(parents=True, exist_ok=True)
     seen: set[int] = set()
     held: set[int] = set()

@@ -25,6 +25,14 @@ class UnknownWordWarning(UserWarning):
         self.words = words
 
 
+class LeftOutWarning(UnknownWordWarning):
+    """Some `words` are in letters that no word of English has; they aren't even read as `<unk>`."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        UserWarning.__init__(self, f"in no letters of English, left out: {', '.join(words)}")
+        self.words = words
+
+
 class MissingWordsWarning(UserWarning):
     """A model lacks many words of the vocabulary that it is asked for: it was made for another one."""
 
