@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LOUDEST = 2.0**31  # full scale is 1, but some tools write integers of up to 32 bits as floats; gain doesn't matter
 MOST_CHANNELS = 1024  # libsndfile's own bound
+MOST_DAMAGED = 0.9  # of a recording; more isn't damaged, but something else than its header says
 MOST_EACH = 64  # channels that are transcribed one by one; mixing desks have as many
 BITS = (16, 24, 32)  # of integers, which lie in types that may hold more
 
@@ -170,9 +171,9 @@ def _resampled(sounds: Iterator[Sound], channel: Channel, start: float, warn: Wa
     """Sound of any rate and number of channels, which may change: float32 at 16 kHz, [n], or [n, channels] of each.
 
     Samples that are no sound (NaN, infinite, absurdly loud) become silence, and `warn` is told of them. Raises
-    AudioError if there are no others.
+    AudioError if they are everywhere.
     """
-    resampler, rate, count, good = None, 0, 1, False
+    resampler, rate, count, seconds = None, 0, 1, 0.0
     damaged: list[Span] = []
     sides = Sides()
 
@@ -187,7 +188,7 @@ def _resampled(sounds: Iterator[Sound], channel: Channel, start: float, warn: Wa
         # Where a recording of two channels goes on with one, that is the one to hear.
         goes_on = rate and sound.samples.shape[1] == 1 and channel is Channel.right
         samples, bad = _cleared(chosen(sound.samples, Channel.left if goes_on else channel))
-        good |= not bad.all()
+        seconds += len(bad) / sound.rate
         _add_runs(damaged, bad, sound)
         if channel is Channel.mix:
             sides.hear(samples, sound.rate)
@@ -208,8 +209,8 @@ def _resampled(sounds: Iterator[Sound], channel: Channel, start: float, warn: Wa
             if start
             else "holds no samples: record it again"
         )
-    if not good:
-        raise AudioError("every sample is NaN, infinite or beyond 2^31: export the recording again")
+    if sum(length for _, length in damaged) > MOST_DAMAGED * seconds:
+        raise AudioError("is no sound (NaN, infinite or beyond 2^31) throughout: export the recording again")
     if resampler is not None:
         yield last()
     if damaged:

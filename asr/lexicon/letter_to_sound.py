@@ -52,9 +52,7 @@ class LetterToSound:
         try:
             return cls({name: weight.astype(np.float32) for name, weight in load_file(path).items()}, phones)
         except (SafetensorError, KeyError, OSError):
-            raise ValueError(
-                f"{path}: no letter-to-sound model that can be read; asr train-letter-to-sound makes one"
-            ) from None
+            raise ValueError(f"{path}: not a letter-to-sound model; asr train-letter-to-sound makes one") from None
 
 
 def encode(word: str) -> list[int]:

@@ -57,7 +57,9 @@ def next_(
     """
     with one_line_errors():
         if word is not None and (top is not None or min_probability is not None):
-            raise ValueError("--word asks for one word, --top and --min-probability for several: leave out one or other")
+            raise ValueError(
+                "--word asks for one word, --top and --min-probability for several: leave out one or other"
+            )
         from lm.bundle import DEFAULT
         from lm.query import next_words, one_word, open_models
         from lm.text.normalise import normalize_history, warn_left_out

@@ -2,6 +2,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ import soundfile
 from typer.testing import CliRunner, Result
 
 from asr.cli import app
+from asr.cli.transcribe import read_time
 from asr.recognizer import Recognizer
 from asr.transcription.transcribe import FORMATS
 from lm.bundle import DEFAULT
@@ -309,6 +311,46 @@ def test_one_channel_of_two(transcribe: Transcribe, expected: dict[Path, str], t
         assert result.stdout == f"{text}\n"
 
 
+@pytest.fixture
+def call(expected: dict[Path, str], tmp_path: Path) -> Path:
+    """A recording on the left, then another one on the right."""
+    left, right = (soundfile.read(path)[0] for path in list(expected)[:2])
+    both = np.zeros((len(left) + len(right), 2))
+    both[: len(left), 0], both[-len(right) :, 1] = left, right
+    soundfile.write(tmp_path / "call.flac", both, 16_000)
+    return tmp_path / "call.flac"
+
+
+def test_both_sides_of_a_call(transcribe: Transcribe, call: Path) -> None:
+    sides = {side: transcribe("--channel", side, call).stdout.split() for side in ("left", "right")}
+    result = transcribe("--channel", "each", call)
+    assert (result.exit_code, result.stderr) == (0, "")
+    turns = [line.split(": ", 1) for line in result.stdout.splitlines()]
+    for side, words in sides.items():
+        assert " ".join(text for label, text in turns if label == side).split() == words
+    (item,) = json.loads(transcribe("--channel", "each", "--format", "json", call).stdout)
+    assert {segment["channel"] for segment in item["segments"]} == {"left", "right"}
+    assert [word["word"] for word in item["words"] if word["channel"] == "right"] == sides["right"]
+    assert item["text"] == result.stdout.rstrip("\n")
+    for form, marks in {
+        "srt": ["\nleft: ", "\nright: "],
+        "vtt": ["\n<v Left>", "\n<v Right>"],
+        "tsv": ["\tleft\n", "\tright\n"],
+        "ctm": ["call 1 ", "call 2 "],
+    }.items():
+        printed = transcribe("--channel", "each", "--format", form, call).stdout
+        assert all(mark in printed for mark in marks), form
+    assert "left, 0.00 to " in transcribe("--channel", "each", "--explain", call).stdout
+
+
+def test_a_call_that_is_mixed_gets_a_hint(transcribe: Transcribe, call: Path, recordings: dict[Path, str]) -> None:
+    result = transcribe(call, *recordings)
+    hint = "its channels differ: two sides of a call? --channel each transcribes both"
+    assert (result.exit_code, result.stderr) == (0, f"warning: {call}: {hint}\n")
+    (item,) = json.loads(transcribe("--format", "json", "--quiet", call).stdout)
+    assert item["warnings"] == [hint]
+
+
 def test_a_folder_of_transcripts(transcribe: Transcribe, expected: dict[Path, str], tmp_path: Path) -> None:
     source, output = tmp_path / "in", tmp_path / "new/out"
     (path, text), *_ = expected.items()
@@ -378,6 +420,10 @@ def test_hot_words_of_a_file(transcribe: Transcribe, recordings: dict[Path, str]
         ("--nbest 2", "give --format json"),
         ("--format vtt --confidence", "give --format"),
         ("--start noon", "want seconds or h:mm:ss"),
+        ("--start 1:99", "minutes and seconds go up to 59 behind a colon"),
+        ("--end 1:60:00", "minutes and seconds go up to 59 behind a colon"),
+        ("--end 0:60", "minutes and seconds go up to 59 behind a colon"),
+        ("--top 3", "--explain"),
         ("--explain --word-times", "leave out"),
         ("--hot-words missing.txt", "check its name"),
         ("--unknown-words nan", "want a number from 0, or inf"),
@@ -452,6 +498,56 @@ def test_train_says_which_files_its_units_need() -> None:
         )
         assert result.exit_code == 1
         assert result.stderr.startswith(f"error: {DATA / 'tiny.arpa'}: not a ")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("99", 99), ("1:39.5", 99.5), ("90:00", 5400), ("1:30:00", 5400), ("100:00:01", 360_001)]
+)
+def test_times(text: str, seconds: float) -> None:
+    assert read_time("--start", text) == seconds
+
+
+@pytest.mark.parametrize("command", ["train x.toml --output out", "export out --acoustic x --language-models y"])
+@pytest.mark.parametrize(("units", "option"), [("characters", "--pieces"), ("pieces", "--letter-to-sound")])
+def test_files_of_other_units_are_refused(command: str, units: str, option: str) -> None:
+    result = CliRunner().invoke(app, [*command.split(), "--units", units, option, "x"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {option} is for ")
+
+
+# What stands for a folder and a file where the other is wanted, and for nothing.
+MISPLACED = [
+    ("transcribe --output-dir FILE SOUND", "FILE: is there, but is no folder"),
+    ("transcribe --output-dir FILE/x SOUND", "FILE/x: is no folder, or lies in none"),
+    ("transcribe --hot-words FOLDER SOUND", "FOLDER: is a folder: name a file"),
+    ("transcribe --hot-words NONE SOUND", "NONE: no such file or folder"),
+    ("transcribe --model FILE SOUND", "FILE: no model there"),
+    ("rescore FOLDER", "FOLDER: is a folder: name a file"),
+    ("rescore --model FILE FILE", "FILE: no model there"),
+    ("evaluate --data DATA --against FILE", "FILE/utterances.jsonl: is no folder, or lies in none"),
+    ("train FOLDER --units characters --output out", "FOLDER: is a folder: name a file"),
+    ("train FILE --letter-to-sound FOLDER --output out", "FOLDER: not a letter-to-sound model"),
+    ("train FILE --units pieces --pieces FOLDER --output out", "FOLDER: not a SentencePiece model"),
+    ("train-letter-to-sound FILE/x", "FILE: is there, but is no folder"),
+    ("train-pieces FILE FILE/x", "FILE: is there, but is no folder"),
+    ("tune FILE --data DATA", "FILE: no model there"),
+]
+
+
+@pytest.mark.parametrize(("command", "problem"), MISPLACED)
+def test_folders_for_files_and_files_for_folders(command: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("A TEXT\n")
+    names = {"FOLDER": tmp_path / "folder", "FILE": tmp_path / "file", "NONE": tmp_path / "none"}
+    names |= {"SOUND": DATA / "1970-28415-0034.flac", "DATA": DATA}
+
+    def named(text: str) -> str:
+        return re.sub("|".join(names), lambda match: str(names[match[0]]), text)
+
+    result = CliRunner().invoke(app, named(command).split())
+    assert (result.exit_code, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"error: {named(problem)}")
 
 
 def test_help_loads_no_models() -> None:
@@ -560,6 +656,7 @@ def test_a_recording_of_the_name_of_another_is_not_taken_for_done(
         ([], ["--end", "1"], "end"),
         ([], ["--hot-word", "zebra:9"], "hot-words"),
         (["--start", "1"], ["--word-times"], "start, word-times"),
+        (["--channel", "each"], [], "channel"),
     ],
 )
 def test_other_options_are_not_taken_for_done(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import jiwer
@@ -151,6 +152,67 @@ def test_formats(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
         assert words[0].word in text
         assert words[-1].word in text
     assert [line.split()[4] for line in transcript.to_ctm("talk").splitlines()] == [word.word for word in words]
+
+
+def test_both_sides_of_a_call(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
+    left, right, *_ = (reading.load(path) for path in recordings)
+    # They speak at the same time, then the left one alone.
+    call = np.zeros((2 * len(left) + 16_000, 2), np.float32)
+    call[: len(left), 0], call[8000 : 8000 + len(right), 1], call[-len(left) :, 0] = left, right, left
+    done: list[float] = []
+    transcript = recognizer.transcribe(call, channel=Channel.each, start=0.25, progress=done.append)
+    for channel in (Channel.left, Channel.right):
+        alone = recognizer.transcribe(call, channel=channel, start=0.25)
+        segments = [segment for segment in transcript.segments if segment.channel == channel]
+        words = [word for segment in segments for word in segment.words]
+        assert [(segment.start, segment.end, segment.nbest) for segment in segments] == [
+            (segment.start, segment.end, segment.nbest) for segment in alone.segments
+        ]
+        assert [replace(word, channel=None) for word in words] == alone.words
+        assert {word.channel for word in words} == {str(channel)}
+        assert transcript.duration == alone.duration == done[-1]
+    assert done == sorted(done)
+    starts = [word.start for word in transcript.words]
+    assert starts == sorted(starts)
+    assert transcript.warnings == []
+    assert {line.split(": ")[0] for line in transcript.text.splitlines()} == {"left", "right"}
+    for text in (transcript.to_srt(), transcript.to_vtt(), transcript.to_tsv()):
+        for word in transcript.words:
+            assert word.word in text
+    assert {line.split()[1] for line in transcript.to_ctm().splitlines()} == {"1", "2"}
+
+
+def test_one_channel_has_no_sides(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
+    path = next(iter(recordings))
+    transcript = recognizer.transcribe(path, channel=Channel.each)
+    assert transcript.warnings == ["has one channel, so there are no sides to tell apart: transcribed as one"]
+    assert replace(transcript, warnings=[]) == recognizer.transcribe(path)
+
+
+def test_what_is_told_of_a_channel_names_it(recognizer: Recognizer) -> None:
+    noise = 0.2 * np.random.default_rng(1).standard_normal((5 * 16_000, 3))
+    warnings = recognizer.transcribe(noise, channel=Channel.each).warnings
+    assert [warning.split(" is loud")[0] for warning in warnings] == [
+        f"{number} channel: 5.0 s from 0:00.0 on" for number in (1, 2, 3)
+    ]
+
+
+def test_transcripts_are_shown_in_short(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
+    transcript = recognizer.transcribe(next(iter(recordings)))
+    count = len(transcript.words)
+    assert str(transcript) == transcript.text
+    assert repr(transcript) == f"<Transcript: 6.78 s, 1 segment, {count} words>"
+    assert repr(replace(transcript, warnings=["?"])) == f"<Transcript: 6.78 s, 1 segment, {count} words, 1 warning>"
+    (segment,) = transcript.segments
+    assert str(segment) == segment.text
+    assert repr(segment) == f"<Segment: 0.00 to 6.78 s, {count} words>"
+    assert repr(replace(segment, channel="left")) == f"<Segment: left, 0.00 to 6.78 s, {count} words>"
+
+
+@pytest.mark.parametrize("nbest", [0, -1, 2.5, math.nan])
+def test_so_few_hypotheses_are_none(recognizer: Recognizer, nbest: float) -> None:
+    with pytest.raises(ValueError, match=r"nbest .*: want a whole number from 1"):
+        recognizer.transcribe(np.zeros(100), nbest=nbest)  # type: ignore[arg-type]
 
 
 def test_progress_is_told(recognizer: Recognizer, talk: np.ndarray) -> None:
@@ -310,7 +372,7 @@ def test_importing_asr_imports_no_models() -> None:
     ("before", "after", "problem"),
     [
         ("size = 200", "size = 0", "decoder.beam.size = 0: want a whole number from 1"),
-        ("score = 18.0", "score = nan", "decoder.beam.score = nan: want a finite number above 0"),
+        ("score = 18.0", "score = nan", "decoder.beam.score = nan: want a number above 0, or inf"),
         ("nbest = 20", "nbest = 20\nlook_ahead = 2", "no such setting: decoder.beam.look_ahead = 2; there are size"),
         ("lstm = 0.4", "lstm = nan", "decoder.second_pass.lstm = nan: want a finite number"),
         ("lstm = 0.4", "", "these settings are missing: decoder.second_pass.lstm"),

@@ -92,6 +92,14 @@ def test_scored_words_that_are_unknown_are_named_on_stderr(bundle: Path, command
     assert result.stderr.endswith("not in the vocabulary, taken as <unk>: NOWHERE, ZORGLUB\n")
 
 
+@pytest.mark.parametrize("command", ["score", "compare", "next", "generate"])
+def test_text_in_other_scripts_is_told(bundle: Path, command: str) -> None:
+    texts = ["Привет,", "the man"] if command in ("score", "compare") else ["Привет,"]
+    result = run(command, *texts, "--bundle", bundle)
+    assert result.exit_code == 0
+    assert "in no letters of English, left out: Привет," in result.stderr.splitlines()
+
+
 def test_next_word_of_a_new_sentence(bundle: Path, models: Models) -> None:
     answer = parsed(run("next", "The nice beach. The", "--model", "lstm", "--json", "--bundle", bundle))
     assert answer["history"] == "THE NICE BEACH </s> THE"
@@ -144,7 +152,23 @@ def test_errors_are_one_line_without_output(bundle: Path, tmp_path: Path) -> Non
         (["next", "the", "--word", "two words", "--bundle", bundle], "want one word"),
         (["next", "the", "--word", "...", "--bundle", bundle], "want one word"),
         (["perplexity", tmp_path / "none.txt", "--bundle", bundle], "none.txt"),
-        (["perplexity", tmp_path, "--bundle", bundle], "directory"),
+        (["perplexity", tmp_path, "--bundle", bundle], f"{tmp_path}: is a folder: name a file"),
+        (["next", "the", "--bundle", tmp_path / "blank.txt"], "blank.txt: no model there"),
+        (["build-vocabulary", tmp_path, "--output", tmp_path / "out"], f"{tmp_path}: is a folder: name a file"),
+        (["build-vocabulary", tmp_path / "blank.txt", "--output", tmp_path], f"{tmp_path}: is a folder: name a file"),
+        (["prepare-text", tmp_path / "blank.txt", "--output", tmp_path], f"{tmp_path}: is a folder: name a file"),
+        (["prepare-text", "x", "--output", tmp_path / "blank.txt/x"], "blank.txt: is there, but is no folder"),
+        (["prepare-text", "x", "--output", "y", "--heldout-share", "0.5"], "give it, too"),
+        (["prepare-text", "x", "--output", "y", "--heldout-books", "2"], "give it, too"),
+        (["blend", tmp_path / "blank.txt", "--output", tmp_path / "blank.txt/x", "--words", 1], "is no folder"),
+        (
+            ["blend", f"{tmp_path / 'blank.txt'}:nan", "--output", "x", "--words", "1"],
+            "share nan: want a finite number",
+        ),
+        (["train", tmp_path, "--output", tmp_path / "out"], f"{tmp_path}: is a folder: name a file"),
+        (["next", "the", "--word", "man", "--top", "3", "--bundle", bundle], "leave out one or other"),
+        (["next", "the", "--word", "man", "--min-probability", "0", "--bundle", bundle], "leave out one or other"),
+        (["mix", "x", "--words", "3", "--bundle", bundle], "--log-linear"),
         (["perplexity", tmp_path / "latin.txt", "--bundle", bundle], "latin.txt: not UTF-8 text"),
         (["perplexity", tmp_path / "blank.txt", "--bundle", bundle], "blank.txt: the text has no words"),
         (["perplexity", tmp_path / "cut.gz", "--bundle", bundle], "cut.gz: not a whole compressed file"),

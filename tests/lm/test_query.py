@@ -15,7 +15,7 @@ from lm.lstm import model as lstm
 from lm.model import LanguageModel
 from lm.query import MODELS, Models, next_words, open_models, perplexity, score_sentences, word_probability
 from lm.text.normalise import normalize
-from lm.text.vocabulary import END, UnknownWordWarning
+from lm.text.vocabulary import END, LeftOutWarning, UnknownWordWarning
 
 TINY = Path(__file__).parents[1] / "data/tiny.bin"
 # NOWHERE is, and is said to be.
@@ -121,6 +121,26 @@ def test_words_taken_for_unknown_are_named(models: Models, ask: Callable[[Langua
         ask(models["ngram"])
     assert len(told) == 1
     assert told[0].filename == __file__  # it is the caller's words
+
+
+@pytest.mark.parametrize(
+    ("text", "left_out"),
+    [("Привет", "Привет"), ("the 你好 man", "你好"), ("the नमस्ते man, ٣", "नमस्ते, ٣"), ("the manЖ", "manЖ")],
+)
+def test_words_of_other_scripts_are_named(models: Models, text: str, left_out: str) -> None:
+    asks: list[Callable[[], object]] = [
+        lambda: next_words(models["ngram"], text),
+        lambda: list(score_sentences(models["ngram"], [text])),
+    ]
+    for ask in asks:
+        with pytest.warns(LeftOutWarning, match=f"in no letters of English, left out: {left_out}$") as told:
+            ask()
+        assert told[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("error::lm.text.vocabulary.LeftOutWarning")
+def test_what_can_be_written_in_english_is_not_left_out(models: Models) -> None:
+    list(score_sentences(models["ngram"], ["naïve Füße ½ € 100 °C “the” … ― №5 x² ﬁne", "", "?!", "\N{GRINNING FACE}"]))
 
 
 @pytest.mark.filterwarnings("error")

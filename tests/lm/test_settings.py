@@ -1,12 +1,26 @@
 """Tables are read into dataclasses, or it is told in one line what isn't allowed."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from math import inf, nan
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
-from lm.settings import Cost, Count, Dropout, NotNegative, Number, Positive, Share, Whole, checked, read_table
+from lm.settings import (
+    Cost,
+    Count,
+    Dropout,
+    NotNegative,
+    Number,
+    Positive,
+    Share,
+    Whole,
+    check_fields,
+    checked,
+    read_table,
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,30 @@ def test_names_file_setting_value_and_what_is_allowed(table: dict[str, Any], pro
     with pytest.raises(ValueError, match=r"f\.toml") as error:
         read_table(Outer, table, "f.toml", "t")
     assert str(error.value) == f"f.toml: {problem}"
+
+
+@dataclass(frozen=True)
+class Checked:
+    size: Count
+    share: Positive = 1.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+def test_a_dataclass_that_checks_itself() -> None:
+    assert replace(Checked(np.int64(3)), share=np.float32(0.5)) == Checked(3, 0.5)
+    for values, problem in (
+        ({"size": 0}, "Checked: size 0: want a whole number from 1"),
+        ({"size": True}, "Checked: size true: want a whole number from 1"),
+        ({"size": 1, "share": nan}, "Checked: share nan: want a finite number above 0"),
+        ({"size": 1, "share": np.float64(nan)}, "Checked: share nan: want a finite number above 0"),
+        ({"size": 1, "share": "x"}, 'Checked: share "x": want a finite number above 0'),
+    ):
+        with pytest.raises(ValueError, match=re.escape(problem)):
+            Checked(**values)
+    with pytest.raises(ValueError, match=r"f\.toml: size = 0: want a whole number from 1"):
+        read_table(Checked, {"size": 0}, "f.toml")
 
 
 @pytest.mark.parametrize(

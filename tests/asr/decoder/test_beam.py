@@ -5,9 +5,10 @@ And what holds of any search, however long the utterance and narrow the beam.
 
 import itertools
 import math
+import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -462,3 +463,25 @@ def test_a_sentence_that_goes_on(seed: int, words: tuple[str, ...]) -> None:
         *scores, end = hypothesis.word_ngrams
         assert scores == pytest.approx(problem.scored((*words, *hypothesis.words), 0.0).word_ngrams[len(words) : -1])
         assert end == 0.0
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda: Weights(math.nan, 0, 0), "Weights: ngram nan: want a finite number"),
+        (lambda: Weights(0.5, math.inf, 0), "Weights: lstm inf: want a finite number"),
+        (lambda: Weights(0.5, 0.5, "1"), 'Weights: word "1": want a finite number'),
+        (lambda: Weights(0.5, 0.5, 0, linear=2), "Weights: linear 2: want a number from 0 to 1"),
+        (lambda: replace(Weights(0.5, 0.5, 0), lstm=np.float32("nan")), "Weights: lstm nan: want a finite number"),
+        (lambda: BeamConfig(size=-1), "BeamConfig: size -1: want a whole number from 1"),
+        (lambda: BeamConfig(size=2.5), "BeamConfig: size 2.5: want a whole number from 1"),
+        (lambda: BeamConfig(score=0), "BeamConfig: score 0: want a number above 0, or inf"),
+        (lambda: BeamConfig(score=math.nan), "BeamConfig: score nan: want a number above 0, or inf"),
+        (lambda: BeamConfig(nbest=0), "BeamConfig: nbest 0: want a whole number from 1"),
+        (lambda: BeamConfig(unknown=math.nan), "BeamConfig: unknown nan: want a number from 0, or inf"),
+        (lambda: BeamConfig(add=1), "BeamConfig: add 1: want true or false"),
+    ],
+)
+def test_settings_that_make_no_search(make: Callable[[], object], problem: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        make()

@@ -1,5 +1,9 @@
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +57,86 @@ def test_subtitles() -> None:
     assert srt(long, word_times=True).count("-->") == 3
     assert (srt([]), vtt([])) == ("", "WEBVTT\n\n")
     assert Transcript(7200, [Segment(0, 7200, long, [])]).to_srt() == srt(long)
+
+
+CALL = [
+    Word("HELLO", 0.5, 0.9, 0.9, "left"),
+    Word("WHO", 1.6, 1.8, 0.8, "right"),
+    Word("IS", 1.8, 2.0, 0.7, "right"),
+    Word("I", 1.9, 2.0, 0.6, "left"),
+    Word("AM", 2.0, 2.2, 0.6, "left"),
+    Word("THIS", 2.1, 2.3, 0.5, "right"),
+    Word("YES", 2.9, 3.1, 0.5, "right"),
+]
+
+
+def test_channels_as_text_and_tables() -> None:
+    assert txt(CALL) == "left: HELLO\nright: WHO IS THIS\nleft: I AM\nright: YES\n"
+    assert txt(CALL, word_times=True, confidence=True).splitlines()[:2] == [
+        "left\t0.50\t0.90\t0.900\tHELLO",
+        "right\t1.60\t1.80\t0.800\tWHO",
+    ]
+    assert tsv(CALL).splitlines()[:3] == [
+        "start\tend\ttext\tchannel",
+        "500\t1500\tHELLO\tleft",
+        "1600\t2600\tWHO IS THIS\tright",
+    ]
+    assert tsv(CALL, True, True).splitlines()[0] == "start\tend\ttext\tconfidence\tchannel"
+    assert [line.split()[1::3] for line in ctm(CALL, "call", "9").splitlines()] == [
+        *(["1", word.word] for word in CALL if word.channel == "left"),
+        *(["2", word.word] for word in CALL if word.channel == "right"),
+    ]
+
+
+def test_channels_as_subtitles() -> None:
+    assert srt(CALL).split("\n\n")[:3] == [
+        "1\n00:00:00,500 --> 00:00:01,500\nleft: HELLO",
+        "2\n00:00:01,600 --> 00:00:02,600\nright: WHO IS THIS",
+        "3\n00:00:01,900 --> 00:00:02,900\nleft: I AM",
+    ]
+    assert vtt(CALL).split("\n\n")[1:3] == [
+        "00:00:00.500 --> 00:00:01.500\n<v Left>HELLO",
+        "00:00:01.600 --> 00:00:02.600\n<v Right>WHO IS THIS",
+    ]
+    # With the channel before them, they still fit.
+    long = [replace(word, channel="right") for word in spoken("NUMBERED " * 9)]
+    for block in srt(long).strip().split("\n\n"):
+        lines = block.split("\n")[2:]
+        assert len(lines) <= 2
+        assert max(map(len, lines)) <= 42
+        assert lines[0].startswith("right: ")
+
+
+def test_more_channels_than_two_are_numbered() -> None:
+    words = [Word("A", 10 - number, 10.5 - number, 0.5, str(number)) for number in range(1, 11)]
+    assert txt(sorted(words, key=lambda word: word.start)).splitlines()[::9] == ["10: A", "1: A"]
+    assert [line.split()[1] for line in ctm(words).splitlines()] == [str(number) for number in range(1, 11)]
+    assert "<v 10>A" in vtt(words)
+
+
+def test_what_players_would_take_for_something_else() -> None:
+    words = [Word(word, number, number + 1, 0.5) for number, word in enumerate(["<unk>", "R&B", "-->", "{\\an8}"])]
+    assert vtt(words).endswith("\n&lt;unk&gt; R&amp;B --&gt; {\\an8}\n\n")
+    assert srt(words).endswith("\n[unk] R&B --] (\\an8)\n\n")
+    assert txt(words) == "<unk> R&B --> {\\an8}\n"
+    # Lines are as long as they are shown.
+    line = "<unk> " * 6 + "AND"
+    assert vtt([Word(word, 0, 1, 0.5) for word in line.split()]).split("\n")[3] == line.replace("<unk>", "&lt;unk&gt;")
+
+
+@pytest.mark.parametrize(
+    ("word", "problem"),
+    [
+        (lambda: Word("A", float("nan"), 1, 0.5), "Word: start nan: want a finite number from 0"),
+        (lambda: Word("A", 0, float("inf"), 0.5), "Word: end inf: want a finite number from 0"),
+        (lambda: Word("A", -1, 1, 0.5), "Word: start -1: want a finite number from 0"),
+        (lambda: Word("A", 0, 1, 1.5), "Word: confidence 1.5: want a number from 0 to 1"),
+        (lambda: Word(b"A", 0, 1, 0.5), "Word: word b'A': want text in quotes"),
+    ],
+)
+def test_words_that_are_none(word: Callable[[], Word], problem: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        word()
 
 
 def test_cues_end_at_pauses() -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,17 @@ def test_json_of_several_segments() -> None:
             "total": -36.0,
         }
     ]
+
+
+def test_json_of_channels() -> None:
+    left = replace(ONE, channel="left", words=[replace(word, channel="left") for word in WORDS])
+    right = replace(ONE, channel="right", words=[replace(word, channel="right") for word in WORDS])
+    call = item(Transcript(1.2, [left, right]))
+    assert [segment["channel"] for segment in call["segments"]] == ["left", "right"]
+    assert [word["channel"] for word in call["words"]] == ["left", "right"] * 2
+    assert call["text"] == "left: RECOGNIZE SPEECH\nright: RECOGNIZE SPEECH"
+    shown = table("1.wav", Transcript(1.2, [left, right]), FIRST_PASS, SECOND_PASS, 1)
+    assert "left, 0.00 to 1.20 s: 3 hypotheses" in shown
 
 
 def test_json_of_silence_and_failure() -> None:

@@ -42,7 +42,7 @@ def test_bad_inputs_do_no_harm_to_twenty_good_ones(tiny_bundle: Path, tmp_path: 
         assert ": " in item["error"]  # before the mend
         assert "nicebeach" not in item["error"]  # a fault of ours
         assert "its process" not in item["error"]  # a crash
-    # What still holds sound isn't refused: one sample, 32 channels, 2 GiB that are claimed, or sizes that are none.
+    # What still holds sound isn't refused: one sample, 32 channels, 2 GiB that are claimed, sizes that are none, a NaN.
     chance = ("good", "short", "flipped", "mutated")
     sound = {name for name in items if not name.startswith(chance)} - {Path(item["file"]).name for item in failed}
     assert sound == {
@@ -50,6 +50,7 @@ def test_bad_inputs_do_no_harm_to_twenty_good_ones(tiny_bundle: Path, tmp_path: 
         "1-samples.ogg",
         "flac-within.mp3",
         "sized-none.au",
+        *("nan.wav", "infinite.wav", "loud.wav"),
         *(f"header-{name}.wav" for name in ("384-kilohertz", "32-channels", "7-bits", "8-bits", "24-bits")),
         *(f"header-{name}.wav" for name in ("0-bytes", "2-gibibytes", "4-gibibytes")),
         *(f"sized-{name}.wav" for name in ("never", "early", "odd", "late", "minus")),
