@@ -14,7 +14,8 @@
     [-30.9, -40.9]
 
 Texts may be plain, or lists of words that are normalised already. Logarithms are natural. `</s>` is the end of a
-sentence, `<unk>` any word that the vocabulary lacks; an UnknownWordWarning says which were taken for it.
+sentence, `<unk>` any word that the vocabulary lacks; an UnknownWordWarning says which were taken for it,
+a LeftOutWarning what is in other letters than English has.
 """
 
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
         word_probability,
     )
     from lm.text.normalise import normalize
-    from lm.text.vocabulary import UnknownWordWarning, Vocabulary
+    from lm.text.vocabulary import LeftOutWarning, UnknownWordWarning, Vocabulary
 
     __version__: str
 else:  # most modules below need none of the models
@@ -42,6 +43,7 @@ else:  # most modules below need none of the models
         __name__,
         {
             "LanguageModel": "lm.model",
+            "LeftOutWarning": "lm.text.vocabulary",
             "Models": "lm.query",
             "Perplexity": "lm.query",
             "SentenceScore": "lm.query",
@@ -58,6 +60,7 @@ else:  # most modules below need none of the models
 
 __all__ = [
     "LanguageModel",
+    "LeftOutWarning",
     "Models",
     "Perplexity",
     "SentenceScore",

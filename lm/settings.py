@@ -71,7 +71,7 @@ def checked(wanted: Any, value: T, name: str) -> T:
 
 def check_fields(settings: object) -> None:
     """Raises ValueError if a value of a dataclass isn't what its annotation allows: for a __post_init__."""
-    for name, wanted in _annotations(type(settings)).items():
+    for name, wanted in _annotations(type(settings)).items():  # type: ignore[arg-type]  # a class can be hashed
         checked(wanted, getattr(settings, name), f"{type(settings).__name__}: {name}")
 
 
