@@ -122,7 +122,7 @@ def vtt(words: Sequence[Word], word_times: bool = False) -> str:
     text = "WEBVTT\n\n"
     for cue in cues(words, word_times):
         channel = cue.words[0].channel
-        voice = f"<v {channel.capitalize()}>" if channel else ""
+        voice = f"<v {html.escape(channel.capitalize())}>" if channel else ""
         times = f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}"
         text += f"{times}\n{voice}{html.escape(_lines(cue.text), quote=False)}\n\n"
     return text
