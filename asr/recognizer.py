@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 import numpy as np
 from msgspec import Meta
 
-from asr.acoustic.model import FRAME_SECONDS, AcousticConfig, AcousticModel, output_length
+from asr.acoustic.model import FRAME_SECONDS, AcousticConfig, AcousticModel, output_length, shapes
 from asr.acoustic.stream import AcousticStream
 from asr.audio import reading
 from asr.audio.channels import Channel, labels
@@ -370,7 +370,7 @@ def read_units(bundle: Bundle) -> Units:
         raise BundleError(f"{bundle.folder}: has language models alone; asr export puts an acoustic model beside them")
     if kind == "phones":
         letter_to_sound = LetterToSound.load(bundle.file("letter_to_sound.safetensors"), PHONES)
-        return PhoneUnits(read_lexicon(bundle.file("lexicon.txt")), letter_to_sound)
+        return PhoneUnits(read_lexicon(bundle.file("lexicon.txt"), PHONES), letter_to_sound)
     if kind == "pieces":
         return PieceUnits(bundle.file("pieces.model"))
     return CharacterUnits()
@@ -378,8 +378,8 @@ def read_units(bundle: Bundle) -> Units:
 
 def read_acoustic(bundle: Bundle, name: str = "acoustic", device: str = "cpu") -> "AcousticModel | TorchAcousticModel":
     """An acoustic model of a bundle, "acoustic" or "streaming": in NumPy on the CPU, in PyTorch on any other device."""
-    weights = Dequantized(bundle.file(f"{name}.safetensors"))
     config = bundle.read(AcousticConfig, name)
+    weights = Dequantized(bundle.file(f"{name}.safetensors"), shapes(config))
     if device == "cpu":
         return AcousticModel(config, weights)
     if not config.bidirectional:

@@ -34,7 +34,7 @@ def _lists_clips(tsv: Path) -> bool:
     try:
         with open_text(tsv) as lines:
             return {"path", "sentence"} <= set(lines.readline().rstrip("\r\n").split("\t"))
-    except UnicodeError:
+    except ValueError:  # it isn't text
         return False
 
 

@@ -133,12 +133,9 @@ def audio_files(folder: Path) -> dict[str, Path]:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a UTF-8 text file that hold more than blanks."""
-    try:
-        # Not splitlines(): sentences may hold U+2028 and the like, which it takes for line ends.
-        with open_text(path) as file:
-            return [line for line in file.read().split("\n") if line.strip()]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text (at byte {error.start}), convert it with iconv") from error
+    # Not splitlines(): sentences may hold U+2028 and the like, which it takes for line ends.
+    with open_text(path) as file:
+        return [line for line in file.read().split("\n") if line.strip()]
 
 
 def read_table(path: Path) -> dict[str, str]:

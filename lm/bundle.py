@@ -7,14 +7,14 @@ pickle in a bundle: weights are safetensors, n-grams KenLM binaries, the rest te
 import hashlib
 import shutil
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import tomli_w
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from lm.settings import Count, read_table
 
@@ -98,7 +98,7 @@ def open_bundle(folder: Path) -> Bundle:
         raise BundleError(f"{folder}: no model there (it has no {CONFIG}); name a model folder") from None
     except OSError as error:
         raise BundleError(f"{path}: can't be read ({error.strerror}): check its permissions") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise BundleError(f"{path}: can't be read: {error}") from None
     if "sha256" not in config:
         raise BundleError(f"{path}: holds no checksums; it isn't the {CONFIG} of a nicebeach model")
@@ -144,24 +144,52 @@ def quantized(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return result
 
 
+Shapes = Iterable[tuple[str, tuple[int, ...]]]  # of a model's weights, by name; there may be any number of them
+
+
 class Dequantized(Mapping[str, np.ndarray]):
     """The single-precision weights in a file that holds `quantized` ones, but for rounding.
 
     Each is read when it is asked for, so that never all of them are in memory in both forms.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shapes: Shapes = ()) -> None:
+        """shapes: what a model needs. Raises BundleError if the file lacks that, or is no file of weights."""
         self._path = path
-        self._file = safe_open(path, "numpy")
-        self._names = self._file.keys()
+        try:
+            self._file = safe_open(path, "numpy")
+        except SafetensorError as error:
+            raise BundleError(f"{path}: not a file of weights ({error}); make the model anew") from None
+        self._names = frozenset(self._file.keys())
+        for name, shape in shapes:
+            self._check_shape(name, shape)
+            if name + SCALE in self._names:
+                self._check_shape(name + SCALE, shape[:1])
+
+    def _check_shape(self, name: str, needed: tuple[int, ...]) -> None:
+        if name not in self._names:
+            raise MissingWeightsError(f"{self._path}: has no {name}; {CONFIG} beside it is of another model")
+        if (there := self._file.get_slice(name).get_shape()) != [*needed]:
+            mend = f"{CONFIG} beside it is of another model"
+            raise BundleError(f"{self._path}: {name} is {there}, not {[*needed]}; {mend}")
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._names:
             raise MissingWeightsError(f"{self._path}: has no {name}; {CONFIG} beside it is of another model")
-        weight: np.ndarray = self._file.get_tensor(name)
+        weight = self._tensor(name)
         if name + SCALE in self._names:
-            return weight * self._file.get_tensor(name + SCALE)[:, None]
-        return weight.astype(np.float32)
+            weight = weight * self._tensor(name + SCALE)[:, None]
+        return weight.astype(np.float32, copy=False)
+
+    def _tensor(self, name: str) -> np.ndarray:
+        try:
+            tensor: np.ndarray = self._file.get_tensor(name)
+            usable = tensor.dtype.kind in "iu" or bool(np.isfinite(tensor).all())
+        except (SafetensorError, TypeError, AttributeError):  # of a type that NumPy lacks
+            usable = False
+        if not usable:
+            raise BundleError(f"{self._path}: {name} holds what are no numbers; make the model anew")
+        return tensor
 
     def __iter__(self) -> Iterator[str]:
         return (name for name in self._names if not name.endswith(SCALE))

@@ -4,20 +4,31 @@ import codecs
 import gzip
 import lzma
 import tomllib
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 
-def open_text(path: Path, mode: str = "rt") -> TextIO:
-    """A text file, compressed if its name ends in .gz or .xz, as UTF-8; read as UTF-16 where it begins as such."""
+@contextmanager
+def open_text(path: Path, mode: str = "rt") -> Iterator[TextIO]:
+    """A text file, compressed if its name ends in .gz or .xz, as UTF-8; read as UTF-16 where it begins as such.
+
+    What is read of it within the context raises ValueError, with the file's name, where it is no such text.
+    """
     opener: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
     encoding = "utf-8"
-    if "r" in mode:
-        with opener(path, "rb") as file:
-            encoding = encoding_of(file.read(2))
-    text: TextIO = opener(path, mode, encoding=encoding)
-    return text
+    try:
+        if "r" in mode:
+            with opener(path, "rb") as file:
+                encoding = encoding_of(file.read(2))
+        with opener(path, mode, encoding=encoding) as text:
+            yield text
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text (at byte {error.start}), convert it with iconv") from None
+    except (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError) as error:
+        raise ValueError(f"{path}: not a whole compressed file: {error}") from None
 
 
 def encoding_of(beginning: bytes) -> str:
@@ -44,7 +55,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such settings file; see recipes/librispeech") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not a TOML file: {error}") from None
     base = settings.pop("base", None)
     if base is None:

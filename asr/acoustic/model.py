@@ -7,11 +7,14 @@ import numpy as np
 
 from asr.acoustic.layers import LstmLayer
 from asr.audio.features import MELS, log_mel
+from lm.bundle import Shapes
+from lm.lstm.cells import LAYOUTS, layer_shapes
 from lm.settings import Count, Dropout
 
 SUBSAMPLING = 4  # two convolutions of stride 2: an output frame lasts 40 ms
 FRAME_SECONDS = 0.04
 NORM_EPSILON = 1e-5  # added to the variance by layer normalisation
+GATES = len(LAYOUTS["lstm"])
 BLOCK = 64  # output frames that the convolutions make at once
 
 
@@ -25,6 +28,25 @@ class AcousticConfig:
     channels: Count = 32  # of both convolutions
     dropout: Dropout = 0.2  # on the input of every recurrent layer but the first, and of the output layer
     bidirectional: bool = True  # False: a frame sees the past alone, for streams
+
+
+def shapes(config: AcousticConfig) -> Shapes:
+    """The shapes of all weights, as in asr.acoustic.network."""
+    channels, inputs = config.channels, config.channels * MELS // SUBSAMPLING
+    for name, planes in (("first", 1), ("second", channels)):
+        yield f"convolutions.{name}.weight", (channels, planes, 3, 3)
+        yield f"convolutions.{name}.bias", (channels,)
+    directions = ("forwards", "backwards") if config.bidirectional else ("forwards",)
+    size = len(directions) * config.hidden
+    yield "output.weight", (config.units, size)
+    yield "output.bias", (config.units,)
+    for layer in range(config.layers):
+        for direction in directions:
+            yield from layer_shapes(
+                f"layers.{layer}.{direction}.{{}}_l0", GATES, size if layer else inputs, config.hidden
+            )
+        yield f"norms.{layer}.weight", (size,)
+        yield f"norms.{layer}.bias", (size,)
 
 
 def output_length(frames: int) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from asr.audio.errors import AudioError
 from asr.audio.features import SAMPLE_RATE
-from asr.audio.sound import CONVERT, Sound, check_rate
+from asr.audio.sound import CONVERT, Sound, Warn, check_rate
 
 if TYPE_CHECKING:
     from av import AudioFrame, AudioStream, Packet
@@ -33,6 +33,7 @@ MOST_PLANES = 8  # of channels that lie apart; PyAV looks for more of so many or
 MOST_UNFRAMED = 1 << 26  # bytes
 # Those that say how long they are, where others are guessed from the bit rate, or from the last time stamp.
 KNOW_LENGTH = "matroska,webm avi asf flv flac caf wav w64 aiff ape wv tta tak".split()
+MATROSKA = "matroska,webm"  # whose length counts from 0, not from where its first stream begins
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 INDEX_LAST = (MP4, "wtv", "mxf")  # and it may be long
 
@@ -78,10 +79,11 @@ def available() -> bool:
     return True
 
 
-def sounds(stream: BinaryIO, start: float, problem: str, form: str = "") -> Iterator[Sound]:
+def sounds(stream: BinaryIO, start: float, problem: str, tell: Warn, form: str = "") -> Iterator[Sound]:
     """What a file holds, some of which before `start` seconds may be left out.
 
-    problem: what libsndfile said of it. form: FFmpeg's name of its format, if that is known.
+    problem: what libsndfile said of it. tell: takes a line, where it holds more than is heard. form: FFmpeg's name of
+    its format, if that is known.
     Raises AudioError if PyAV isn't installed, or there is no sound that it reads.
     """
     if not available():
@@ -99,6 +101,8 @@ def sounds(stream: BinaryIO, start: float, problem: str, form: str = "") -> Iter
         sound = next((stream for stream in container.streams.audio if stream.codec_context), None)
         if sound is None:
             raise AudioError(f"its sound is in a form that FFmpeg doesn't know ({problem}): {CONVERT}")
+        if others := len(container.streams.audio) - 1:
+            tell(f"holds {others + 1} tracks of sound, of which one is heard: save the others by themselves")
         if sound.rate:
             check_rate(sound.rate)
         if sound.codec_context.name == "flac":  # whose frames have checksums, or noise would be taken for sound
@@ -176,7 +180,7 @@ def _promised(container: "InputContainer", sound: "AudioStream", origin: float, 
     if container.format.name == MP4:
         return float(((sound.start_time or 0) + (sound.duration or 0)) * (sound.time_base or 0)) - origin
     if container.format.name in KNOW_LENGTH and container.duration:
-        promised = container.duration / MICROSECONDS
+        promised = container.duration / MICROSECONDS - (origin if container.format.name == MATROSKA else 0.0)
         return promised if latest < promised - JITTER else 0.0  # pictures may last longer than the sound
     return 0.0
 

@@ -25,9 +25,12 @@ class _Losses:
     damaged: list[Span] = field(default_factory=list)  # can't be decoded
     absent: list[Span] = field(default_factory=list)  # aren't in the file, by its time stamps
     ends: list[str] = field(default_factory=list)  # of recordings that aren't whole, in words
+    tracks: list[str] = field(default_factory=list)  # that lie beside those which are heard, in words
 
     def tell(self, warn: Warn) -> None:
         """A line each."""
+        for told in self.tracks[:1]:
+            warn(told)
         if self.ends:
             others = len(self.ends) - 1
             warn(self.ends[0] + (f" (and so for {others} more of the recordings in it)" if others else ""))
@@ -95,7 +98,7 @@ def _of_part(stream: BinaryIO, part: Part, origin: float, start: float, losses: 
     origin += part.lost
     lost, last = part.lost, Sound(np.zeros((0, 1), np.float32), SAMPLE_RATE, 0.0)
     try:
-        for sound in _read(stream, part, start - origin):
+        for sound in _read(stream, part, start - origin, losses):
             yield replace(sound, time=origin + sound.time, lost=lost + sound.lost)
             lost, last = 0.0, sound
     except AudioError as error:
@@ -110,7 +113,7 @@ def _of_part(stream: BinaryIO, part: Part, origin: float, start: float, losses: 
         losses.ends.append(f"ends at {clock(origin + last.end)} without a proper end: it may have been cut off")
 
 
-def _read(stream: BinaryIO, part: Part, start: float) -> Iterator[Sound]:
+def _read(stream: BinaryIO, part: Part, start: float, losses: _Losses) -> Iterator[Sound]:
     """A recording by libsndfile, or what that can't read of it by FFmpeg; times are its own.
 
     FFmpeg, which goes on after what is damaged, reads what is known to be, if it is there.
@@ -136,7 +139,7 @@ def _read(stream: BinaryIO, part: Part, start: float) -> Iterator[Sound]:
         problem = str(error)
     stream.seek(0)
     before = place
-    for sound in ffmpeg.sounds(stream, max(start, before), problem, part.format):
+    for sound in ffmpeg.sounds(stream, max(start, before), problem, losses.tracks.append, part.format):
         lost = sound.time - place if damaged and sound.time - place > HOLE else sound.lost
         known = max(0, round((before - sound.time) * sound.rate))  # samples that were read before
         if known < len(sound.samples) or not len(sound.samples):

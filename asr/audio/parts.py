@@ -82,7 +82,7 @@ def parts(stream: BinaryIO, start: int) -> list[Part]:
     elif head.startswith(OTHERS):
         found = []
     else:
-        found = _framed(stream, start, size)
+        found = _framed(stream, start, size) or _flac_behind_junk(stream, start, size)
     return found or [Part(start, size)]
 
 
@@ -113,6 +113,11 @@ def _flac(stream: BinaryIO, start: int, size: int) -> list[Part]:
     return [Part(begin, end) for begin, end in zip(begins, [*begins[1:], size], strict=True)]
 
 
+def _flac_behind_junk(stream: BinaryIO, start: int, size: int) -> list[Part]:
+    mark = FLAC_START.search(_bytes(stream, start, PIECE))
+    return _flac(stream, start + mark.start(), size) if mark else []
+
+
 def _tag(stream: BinaryIO, start: int) -> int:
     """How many bytes of an ID3v2 tag come first."""
     head = _bytes(stream, start, 10)
@@ -127,7 +132,10 @@ def _framed(stream: BinaryIO, start: int, size: int) -> list[Part]:
     for run in frames.runs(stream, start, size):
         form = "aac" if run.first.kind[0] == "aac" else "mp3"
         promised = run.promised or 0.0
-        part = Part(run.start, run.end, 0.0, 1.0, run.seconds, promised, open_ended=run.cut, format=form)
+        # If it counts less than there is, decoders leave out where they take the end to be.
+        miscounted = 0 < promised < run.seconds - 2 * run.first.seconds
+        begin = run.start + (run.first.length if miscounted else 0)
+        part = Part(begin, run.end, 0.0, 1.0, run.seconds, promised, open_ended=run.cut, format=form)
         if run.joined:
             seconds, bytes_read = 0.0, 0
         elif seconds:
@@ -172,6 +180,7 @@ def _riff(stream: BinaryIO, start: int, size: int) -> Part:
     if head[8:] != b"WAVE":
         return replace(_whole(stream, start, size, 8 + struct.unpack(order + "I", head[4:8])[0]), end=size)
     whole, place, rate = Part(start, size), start + 12, 0
+    first, more = None, 0  # what lies in a first chunk of sound, and the bytes in further ones
     while place + 8 <= size:
         name, length = struct.unpack(order + "4sI", _bytes(stream, place, 8))
         if name in (b"RIFF", b"RIFX"):
@@ -179,8 +188,12 @@ def _riff(stream: BinaryIO, start: int, size: int) -> Part:
         place += 8
         if name == b"fmt " and length >= 16:
             rate = int.from_bytes(_bytes(stream, place + 8, 4), "big" if order == ">" else "little")  # bytes a second
-        if name == b"data":
+        if name == b"data" and first:  # decoders take the last of several, or none
+            more += min(length, size - place)
+            whole = replace(first, promised=(first.end - start - first.header + more) / max(1, rate))
+        elif name == b"data":
             there = size - place
+            first = Part(start, place + length, header=place - start) if 0 < length < there else None
             behind = _bytes(stream, place + length + length % 2, 4)
             if there - length >= max(1, rate) and not NO_SOUND.match(behind):
                 # Whoever wrote it didn't come to write its size, or had no room for all of it.

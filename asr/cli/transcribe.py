@@ -227,13 +227,10 @@ def read_hot_words(given: list[str], path: Path | None) -> dict[str, float]:
     from lm.files import open_text
 
     texts = [("--hot-word", text) for text in given]
-    try:
-        if path:
-            with open_text(path) as file:
-                lines = [line.partition("#")[0].strip() for line in file]
-            texts += [(f"{path}, line {number}:", text) for number, text in enumerate(lines, 1) if text]
-    except UnicodeError:
-        raise ValueError(f"{path}: is no text in UTF-8: write WORD or WORD:NATS a line") from None
+    if path:
+        with open_text(path) as file:
+            lines = [line.partition("#")[0].strip() for line in file]
+        texts += [(f"{path}, line {number}:", text) for number, text in enumerate(lines, 1) if text]
     boosts = {}
     for place, text in texts:
         word, colon, nats = text.rpartition(":") if ":" in text else (text, "", "")

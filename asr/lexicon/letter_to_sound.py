@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from asr.acoustic.layers import LstmLayer
+from lm.bundle import BundleError, Dequantized, Shapes
+from lm.lstm.cells import LAYOUTS, layer_shapes
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ'"
 FRAMES_A_LETTER = 2
@@ -48,11 +49,27 @@ class LetterToSound:
 
     @classmethod
     def load(cls, path: Path, phones: list[str]) -> "LetterToSound":
-        """Read what `save` wrote."""
+        """Read what `save` wrote. Raises ValueError for another file."""
         try:
-            return cls({name: weight.astype(np.float32) for name, weight in load_file(path).items()}, phones)
-        except (SafetensorError, KeyError, OSError):
-            raise ValueError(f"{path}: not a letter-to-sound model; asr train-letter-to-sound makes one") from None
+            weights = dict(Dequantized(path))
+            size, hidden = (weights[name].shape[-1] for name in ("embedding.weight", "lstm.weight_hh_l0"))
+            fits = {name: weight.shape for name, weight in weights.items()} == dict(shapes(size, hidden, len(phones)))
+        except (BundleError, KeyError, IndexError):
+            fits = False
+        if not fits:
+            raise ValueError(f"{path}: not a letter-to-sound model; asr train-letter-to-sound makes one")
+        return cls(weights, phones)
+
+
+def shapes(size: int, hidden: int, phones: int) -> Shapes:
+    """The shapes of all weights, with letters of so many numbers and so many cells a direction."""
+    yield "embedding.weight", (len(LETTERS) + 1, size)
+    yield "output.weight", (FRAMES_A_LETTER * (phones + 1), 2 * hidden)
+    yield "output.bias", (FRAMES_A_LETTER * (phones + 1),)
+    for layer in range(LAYERS):
+        for direction in ("", "_reverse"):
+            inputs = 2 * hidden if layer else size
+            yield from layer_shapes(f"lstm.{{}}_l{layer}{direction}", len(LAYOUTS["lstm"]), inputs, hidden)
 
 
 def encode(word: str) -> list[int]:

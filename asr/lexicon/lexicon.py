@@ -2,21 +2,32 @@
 
 import re
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from lm.files import open_text
 
-def read_lexicon(path: Path) -> dict[str, list[str]]:
-    """Read lines "WORD<tab>P R O N", one pronunciation a line, a word's most usual first."""
+
+def read_lexicon(path: Path, phones: Sequence[str]) -> dict[str, list[str]]:
+    """Read lines "WORD<tab>P R O N", one pronunciation a line, a word's most usual first.
+
+    Raises ValueError, with the line, for what is no such line, or holds other phones.
+    """
     lexicon: dict[str, list[str]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        word, tab, pronunciation = line.partition("\t")
-        if not tab or not pronunciation.strip():
-            raise ValueError(f"{path}: line {number} is not 'WORD<tab>PRONUNCIATION': {line!r}")
-        lexicon.setdefault(word, []).append(pronunciation.strip())
+    known = set(phones)
+    with open_text(path) as file:
+        for number, line in enumerate(file, 1):
+            word, tab, pronunciation = line.rstrip("\n").partition("\t")
+            sounds = pronunciation.split()
+            if not tab or not sounds:
+                raise ValueError(f"{path}: line {number} is not 'WORD<tab>PRONUNCIATION': {line!r}")
+            if not known.issuperset(sounds):
+                strange = next(sound for sound in sounds if sound not in known)
+                raise ValueError(f"{path}: line {number}: {strange!r} is no phone; there are {' '.join(phones)}")
+            lexicon.setdefault(word, []).append(" ".join(sounds))
     return lexicon
 
 

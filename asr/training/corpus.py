@@ -76,7 +76,7 @@ class FeatureStore:
         cuts = one_utterance(open_cuts(manifest))
         self._data_file.parent.mkdir(parents=True, exist_ok=True)
         # Each line is a cut; to count those of shards otherwise would be to read their audio.
-        count = sum(1 for file in lists for _ in open_text(file))
+        count = sum(map(_count_lines, lists))
         frames, texts = [], []
         with self._data_file.open("wb") as file:
             utterances = _on_all_cores(_log_mel_and_text, cuts, count)
@@ -94,6 +94,11 @@ class FeatureStore:
     def __getitem__(self, index: int) -> np.ndarray:
         """The features of one utterance, float16 [T, 80]."""
         return self._data[self._starts[index] : self._starts[index + 1]]
+
+
+def _count_lines(path: Path) -> int:
+    with open_text(path) as lines:
+        return sum(1 for _ in lines)
 
 
 def _log_mel_and_text(cut: "Cut") -> tuple[np.ndarray, str]:

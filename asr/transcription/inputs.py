@@ -53,6 +53,8 @@ def _found(arguments: Iterable[str]) -> Iterator[tuple[Path, Path, str]]:
     """Path, the folder that its output's name starts from, problem."""
     for argument in arguments:
         path = Path(argument)
+        if path == STDIN and argument != "-":  # "./-", a file of that name
+            path = path.absolute()
         if not argument:  # which Path takes for the current folder
             yield Path("''"), Path(), "no such file: check its name"
             continue
@@ -141,7 +143,11 @@ def opened(path: Path) -> Iterator[Path | BinaryIO]:
     Raises AudioError for what could be read for ever: devices, and pipes that nobody writes to.
     """
     if path == STDIN:
-        with open(0, "rb", closefd=False) as stream:
+        try:
+            stream = open(0, "rb", closefd=False)
+        except OSError as error:
+            raise AudioError(f"standard input can't be read ({error.strerror}): pipe a recording into it") from None
+        with stream:
             yield stream
         return
     try:

@@ -1,8 +1,6 @@
 """What the commands of `lm` share: options, and how their words and files are read."""
 
-import gzip
 import io
-import lzma
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,9 +34,7 @@ def open_lines(path: Path) -> Iterator[TextIO]:
         with io.TextIOWrapper(sys.stdin.buffer, "utf-8-sig") if str(path) == "-" else open_text(path) as file:
             yield file
     except UnicodeDecodeError:
-        raise ValueError(f"{path}: not UTF-8 text; convert it first, for instance with iconv") from None
-    except (gzip.BadGzipFile, lzma.LZMAError, EOFError) as error:
-        raise ValueError(f"{path}: not a whole compressed file: {error}") from None
+        raise ValueError("standard input: not UTF-8 text, convert it with iconv") from None
 
 
 def heldout_sentences(path: Path) -> dict[str, list[str]]:

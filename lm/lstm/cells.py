@@ -4,7 +4,7 @@ Gates go through the logistic function, σ(x) = (1 + tanh(x / 2)) / 2. Where wei
 those of gates are halved and come first, so that one tanh serves for all of a step.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,13 @@ LAYOUTS = {
 
 
 PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def layer_shapes(name: str, gates: int, inputs: int, hidden: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The shapes of PyTorch's weights of a layer in one direction; name: what PARTS of it are called by."""
+    rows = gates * hidden
+    for part, shape in zip(PARTS, ((rows, inputs), (rows, hidden), (rows,), (rows,)), strict=True):
+        yield name.format(part), shape
 
 
 def laid_out(cell: str, weight: np.ndarray) -> np.ndarray:

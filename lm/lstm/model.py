@@ -17,8 +17,8 @@ from typing import Literal
 
 import numpy as np
 
-from lm.bundle import Bundle, BundleError, Dequantized
-from lm.lstm.cells import STEPS, Layer
+from lm.bundle import Bundle, BundleError, Dequantized, Shapes
+from lm.lstm.cells import LAYOUTS, STEPS, Layer, layer_shapes
 from lm.lstm.prefix_tree import PrefixTree
 from lm.lstm.product import Product
 from lm.settings import Count, Dropout
@@ -142,7 +142,20 @@ def load_lstm(bundle: Bundle, vocabulary: Vocabulary) -> LstmModel:
     config = bundle.read(LstmConfig, "lstm")
     if config.vocabulary != len(vocabulary):
         raise BundleError(f"{bundle.folder}: an LSTM of {config.vocabulary} words, a vocabulary of {len(vocabulary)}")
-    return LstmModel(config, Dequantized(bundle.file("lstm.safetensors")), vocabulary)
+    return LstmModel(config, Dequantized(bundle.file("lstm.safetensors"), shapes(config)), vocabulary)
+
+
+def shapes(config: LstmConfig) -> Shapes:
+    """The shapes of all weights, as in lm.training.network."""
+    hidden, gates = config.hidden, len(LAYOUTS[config.cell])
+    first, *bounds = config.bounds
+    yield "softmax.head.weight", (first + len(bounds), hidden)
+    for k, (low, high) in enumerate(pairwise(config.bounds)):
+        short = hidden // config.shrink ** (k + 1)
+        yield f"softmax.tail.{k}.0.weight", (short, hidden)
+        yield f"softmax.tail.{k}.1.weight", (high - low, short)
+    for k in range(config.layers):
+        yield from layer_shapes(f"layers.{k}.{{}}_l0", gates, hidden, hidden)
 
 
 class _Network:

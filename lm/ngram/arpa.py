@@ -6,7 +6,8 @@ prune and interpolate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice, takewhile
@@ -18,6 +19,9 @@ from rich import progress
 from rich.console import Console
 
 LN10 = np.log(10)
+COUNT = re.compile(r"ngram\s+([0-9]{1,20})\s*=\s*([0-9]{1,20})\s*$", re.ASCII)
+ROUNDING = 1e-4  # above 0, of log-probabilities of words that always follow
+LONG = 60  # signs of a line that are shown
 BLOCK = 1 << 18  # n-grams written at a time: as Python's objects they are large
 
 
@@ -64,6 +68,8 @@ class BackoffModel:
     def find(self, n: int, histories: np.ndarray, words: np.ndarray) -> np.ndarray:
         """Rows of the order of index n with these histories and last words; −1 where there is none."""
         found = np.full(len(words), -1, np.int32)
+        if not len(self._keys[n]):
+            return found
         at = np.flatnonzero((histories >= 0) & (words >= 0))
         keys = self._key(histories[at], words[at])
         rows = np.searchsorted(self._keys[n], keys).clip(max=len(self._keys[n]) - 1)
@@ -103,14 +109,24 @@ class BackoffModel:
 
 def read_arpa(path: Path) -> BackoffModel:
     """Errors: FileNotFoundError, ValueError for what is no ARPA file or a broken one."""
+    try:
+        return _read_arpa(path)
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: no ARPA file (it isn't UTF-8 text)") from None
+
+
+def _read_arpa(path: Path) -> BackoffModel:
     model = BackoffModel([])
     ids: dict[str, int] = {}
     with open_with_bar(path, "reading n-grams") as file:
-        header = list(takewhile(lambda line: not line.startswith("\\1-grams:"), file))
-        sizes = [int(line.split("=")[1]) for line in header if line.startswith("ngram ")]
-        if not sizes:
+        counts = _counts(file)
+        if not counts:
             raise ValueError(f"{path}: no ARPA file (it has no counts of n-grams)")
-        for n, size in enumerate(sizes, 1):
+        if [int(n) for n, _ in counts] != [*range(1, len(counts) + 1)] or not int(counts[0][1]):
+            raise ValueError(f"{path}: want counts of 1-grams, 2-grams, and so on, in this order, and some 1-grams")
+        for n, size in enumerate((int(size) for _, size in counts), 1):
+            if size * 2 * (n + 1) > path.stat().st_size:  # a weight, the words, and what parts them
+                raise ValueError(f"{path}: too short for {size} {n}-grams: it was cut off, or its counts are wrong")
             words = np.empty((size, n), np.int32)
             weights = np.zeros((size, 2), np.float32)
             row = -1
@@ -123,14 +139,31 @@ def read_arpa(path: Path) -> BackoffModel:
                     words[row] = [ids[word] for word in ngram]
                     weights[row, : len(fields) - 1] = fields[::2]
             except (IndexError, KeyError, ValueError):
-                raise ValueError(f"{path}: {line.strip()!r} stands where a {n}-gram should") from None
+                raise ValueError(f"{path}: {_shown(line)} stands where a {n}-gram should") from None
             if row + 1 < size:
                 raise ValueError(f"{path}: ends within its {n}-grams")
+            if not (weights[:, 0] <= ROUNDING).all() or not np.isfinite(weights[:, 1]).all():
+                raise ValueError(f"{path}: a {n}-gram's log-probability is above 0, or a weight is no finite number")
             if n == 1:
                 model.vocabulary = list(ids)
-            model.add(words, weights[:, 0] * LN10, weights[:, 1] * LN10)
+                if len(ids) < size:
+                    raise ValueError(f"{path}: some word has several 1-grams")
+            try:
+                model.add(words, weights[:, 0] * LN10, weights[:, 1] * LN10)
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from None
             next(file, ""), next(file, "")  # a blank line, the next heading
     return model
+
+
+def _counts(file: Iterable[str]) -> list[tuple[str, str]]:
+    """The lines "ngram N=COUNT" up to the first n-grams: N and COUNT, both of digits."""
+    header = takewhile(lambda line: not line.startswith("\\1-grams:"), file)
+    return [found.groups() for line in header if (found := COUNT.match(line))]  # type: ignore[misc]
+
+
+def _shown(line: str) -> str:
+    return repr(line.strip()[:LONG])
 
 
 def write_arpa(model: BackoffModel, path: Path) -> None:

@@ -80,11 +80,15 @@ def read_ngram(path: Path, vocabulary: Vocabulary) -> NgramTables:
         is_arpa = b"\\data\\" in file.read(1 << 12)
     if not is_arpa:
         return read_trie(path, vocabulary)
-    model = read_arpa(path)
+    return _of_sentences(make_trie(read_arpa(path), vocabulary), path)
+
+
+def _of_sentences(tables: NgramTables, path: Path) -> NgramTables:
+    """The same. Raises ValueError if it wasn't estimated on sentences."""
     for id in START, END:
-        if SPECIAL_WORDS[id] not in model.vocabulary:
+        if tables.missing[id]:
             raise ValueError(f"{path}: lacks {SPECIAL_WORDS[id]}; estimate it on sentences, as `lm build-ngram` does")
-    return make_trie(model, vocabulary)
+    return tables
 
 
 def make_trie(model: BackoffModel, vocabulary: Vocabulary) -> NgramTables:
@@ -125,13 +129,17 @@ def read_trie(path: Path, vocabulary: Vocabulary) -> NgramTables:
             "KenLM's `build_binary trie`, without -a and -v"
         )
     try:
-        return _unpack(data, order, kind == QUANTIZED_TRIE, vocabulary)
-    except (IndexError, TypeError, ValueError, struct.error):
+        tables = _unpack(data, order, kind == QUANTIZED_TRIE, vocabulary)
+    except (IndexError, KeyError, OverflowError, TypeError, ValueError, struct.error):
         raise ValueError(f"{path}: a damaged KenLM trie; copy it, or make it, anew") from None
+    return _of_sentences(tables, path)
 
 
 def _unpack(data: bytes, order: int, quantized: bool, vocabulary: Vocabulary) -> NgramTables:
+    """Raises one of many errors for a damaged file: nothing in it may lead a look-up out of the arrays."""
     counts = struct.unpack_from(f"<{order}Q", data, _SANITY_BYTES + 20)
+    if max(counts) > len(data) * 8:  # or it would take memory for what isn't there
+        raise ValueError("cut short")
     position = _SANITY_BYTES + 20 + 8 * order
     position += -position % 8 + 8 + 8 * counts[0]  # the hashes of the words, in the order of their ids
     prob_bits, backoff_bits = 31, 32
@@ -173,6 +181,13 @@ def _unpack(data: bytes, order: int, quantized: bool, vocabulary: Vocabulary) ->
     if len(strings) <= counts[0]:
         raise ValueError("cut short")
     ids = {word: index for index, word in enumerate(strings[: counts[0]])}
+    for first, count in zip(firsts, counts[1:], strict=False):
+        if first[0] or first[-1] != count or (first[1:] < first[:-1]).any():
+            raise ValueError("extensions out of range")
+    for count, *parts in zip(counts, words, log_probs, backoffs, strict=True):
+        word, log_prob, backoff = (part[:count] for part in parts)  # without the sentinel
+        if word.max(initial=0) >= counts[0] or not (log_prob <= 0).all() or not np.isfinite(backoff).all():
+            raise ValueError("words or weights out of range")
     ln10 = np.float32(LN10)
     log_probs, backoffs = ([entries * ln10 for entries in column] for column in (log_probs, backoffs))
     return _tables(ids, vocabulary, words, log_probs, backoffs, firsts)

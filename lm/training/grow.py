@@ -15,7 +15,7 @@ import torch
 
 from lm.bundle import Dequantized, open_bundle
 from lm.lstm.cells import LAYOUTS
-from lm.lstm.model import LstmConfig
+from lm.lstm.model import LstmConfig, shapes
 from lm.text.vocabulary import Vocabulary
 from lm.training.network import WordLstm
 
@@ -29,10 +29,9 @@ def start_from(model: WordLstm, words: Vocabulary, folder: Path) -> None:
     Errors: BundleError for what is no model folder; ValueError for an LSTM of another cell, of other layers, or larger.
     """
     bundle = open_bundle(folder)
-    sizes = bundle.config["lstm"]
-    config = LstmConfig(**{**sizes, "cutoffs": tuple(sizes["cutoffs"])})
+    config = bundle.read(LstmConfig, "lstm")
     known = Vocabulary.load(bundle.file("vocabulary.txt"))
-    grow(model, words, config, Dequantized(bundle.file("lstm.safetensors")), known)
+    grow(model, words, config, Dequantized(bundle.file("lstm.safetensors"), shapes(config)), known)
 
 
 def grow(

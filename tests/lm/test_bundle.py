@@ -45,6 +45,7 @@ def test_never_gives_a_damaged_or_missing_file(folder: Path) -> None:
         (None, "no model there"),
         (b"units = ", "can't be read"),
         (b"\xff", "can't be read"),
+        (b"units = " + b"[" * 100_000, "can't be read"),
         (b"units = 'phones'", "no checksums"),
         (b"version = 2\nnewer = 1\n[sha256]", "version = 2: a model of a newer format"),
         (b"version = 0\n[sha256]", "version = 0: want a whole number from 1"),
@@ -76,6 +77,34 @@ def test_weights_that_the_sizes_ask_for_and_the_file_lacks_are_named(tmp_path: P
     save_file({"bias": np.zeros(3, np.float32)}, tmp_path / "weights.safetensors")
     with pytest.raises(BundleError, match=r"weights\.safetensors: has no matrix"):
         Dequantized(tmp_path / "weights.safetensors")["matrix"]
+
+
+def test_weights_of_other_shapes_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(quantized({"matrix": np.ones((3, 2), np.float32), "bias": np.zeros(3, np.float32)}), path)
+    assert dict(Dequantized(path, {"matrix": (3, 2), "bias": (3,)}.items())).keys() == {"matrix", "bias"}
+    for name, shape in ("matrix", (2, 3)), ("matrix", (3, 2, 1)), ("bias", (4,)):
+        with pytest.raises(BundleError, match=rf"weights\.safetensors: {name} is \[.*\], not \["):
+            Dequantized(path, [(name, shape)])
+    many = ((f"layers.{layer}", (1,)) for layer in range(2**31))  # by a config.toml that asks for so many
+    with pytest.raises(BundleError, match=r"has no layers\.0"):
+        Dequantized(path, many)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_named(tmp_path: Path, number: float) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file({"bias": np.array([1, number], np.float16)}, path)
+    with pytest.raises(BundleError, match=r"weights\.safetensors: bias holds what are no numbers"):
+        Dequantized(path)["bias"]
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"\xff" * 100, b"\x02\0\0\0\0\0\0\0{}trailing"])
+def test_says_when_a_file_holds_no_weights(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(BundleError, match=r"weights\.safetensors: not a file of weights"):
+        Dequantized(path)
 
 
 def test_quantising_errs_by_half_a_step_at_most(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 import torch
 
-from asr.acoustic.model import AcousticConfig, AcousticModel, output_length
+from asr.acoustic.model import AcousticConfig, AcousticModel, output_length, shapes
 from asr.acoustic.network import AcousticNetwork
 from asr.acoustic.stream import AcousticStream
 from asr.audio.features import MELS, SAMPLE_RATE, log_mel
@@ -21,6 +21,13 @@ def in_numpy(network: AcousticNetwork) -> AcousticModel:
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:
     return 0.1 * np.random.default_rng(seed).standard_normal(samples, np.float32)
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_shapes_are_the_networks(bidirectional: bool) -> None:
+    config = replace(SMALL, bidirectional=bidirectional)
+    weights = AcousticNetwork(config).state_dict()
+    assert dict(shapes(config)) == {name: tuple(weight.shape) for name, weight in weights.items()}
 
 
 @pytest.mark.parametrize("samples", [1, 159, 160, 4_000, 20_000])

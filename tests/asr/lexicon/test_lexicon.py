@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.lexicon.lexicon import compile_tree, read_lexicon, write_lexicon
+from asr.lexicon.units import PHONES
 
 UNITS = st.lists(st.integers(1, 4), min_size=1, max_size=6)
 
@@ -37,7 +38,10 @@ def test_a_word_without_pronunciation_is_refused() -> None:
 def test_a_lexicon_is_read_as_it_was_written(tmp_path: Path) -> None:
     lexicon = {"READ": ["R EH D", "R IY D"], "SPEECH": ["S P IY CH"]}
     write_lexicon(tmp_path / "lexicon.txt", lexicon)
-    assert read_lexicon(tmp_path / "lexicon.txt") == lexicon
+    assert read_lexicon(tmp_path / "lexicon.txt", PHONES) == lexicon
     (tmp_path / "bad.txt").write_text("SPEECH S P IY CH\n")
     with pytest.raises(ValueError, match="line 1 is not"):
-        read_lexicon(tmp_path / "bad.txt")
+        read_lexicon(tmp_path / "bad.txt", PHONES)
+    (tmp_path / "bad.txt").write_text("READ\tR EH D\nSPEECH\tS P IY1 CH\n")
+    with pytest.raises(ValueError, match="line 2: 'IY1' is no phone; there are AA AE"):
+        read_lexicon(tmp_path / "bad.txt", PHONES)

@@ -1,6 +1,8 @@
 """Which recordings a command line names, and what their transcripts are called."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,18 @@ def test_what_could_be_read_for_ever_is_refused(tmp_path: Path) -> None:
     for path, problem in (("/dev/zero", "device"), ("/proc/kmsg", "empty"), ("a\0b", "no such file")):
         with pytest.raises(AudioError, match=problem), opened(Path(path)):
             pass
+
+
+def test_a_file_called_as_standard_input_is(folder: Path) -> None:
+    (folder / "-").write_text("sound")
+    assert named("./-") == {str(folder / "-"): "-"}
+    assert named("-", "./-") == {"-": "stdin", str(folder / "-"): "-"}
+    with opened(folder / "-") as source:
+        assert source == folder / "-"
+
+
+def test_a_closed_standard_input_is_told() -> None:
+    program = "from asr.transcription.inputs import STDIN, opened\nwith opened(STDIN): pass"
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, preexec_fn=lambda: os.close(0))
+    assert "AudioError: standard input can't be read (Bad file descriptor): pipe a recording into it" in result.stderr

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lm.bundle import open_bundle
-from lm.lstm.model import LstmConfig, LstmModel, load_lstm
+from lm.lstm.model import LstmConfig, LstmModel, load_lstm, shapes
 from lm.lstm.prefix_tree import PrefixTree
 from lm.text.vocabulary import END, START, Vocabulary
 from lm.training.network import LAYERS, WordLstm
@@ -15,6 +15,12 @@ from lm.training.network import LAYERS, WordLstm
 def in_numpy(network: WordLstm, vocabulary: Vocabulary) -> LstmModel:
     weights = {name: weight.numpy() for name, weight in network.state_dict().items()}
     return LstmModel(network.config, weights, vocabulary)
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+def test_shapes_are_the_networks(network: WordLstm, cell: str) -> None:
+    config = replace(network.config, cell=cell)
+    assert dict(shapes(config)) == {name: tuple(w.shape) for name, w in WordLstm(config).state_dict().items()}
 
 
 @torch.no_grad()

@@ -90,6 +90,23 @@ def test_says_what_is_wrong(arpa: Path, text: Path, tmp_path: Path) -> None:
     broken.write_text(arpa.read_text().partition("-0.8\tA B </s>")[0])
     with pytest.raises(ValueError, match=r"broken\.arpa: ends within its 3-grams"):
         read_arpa(broken)
+    for old, new, problem in (
+        ("ngram 1=6", "ngram 1=9223372036854775807", "too short for"),
+        ("ngram 1=6", "ngram 1=0", "want counts of 1-grams"),
+        ("ngram 1=6", "ngram 1=-5", "want counts of 1-grams"),
+        ("ngram 2", "ngram 3", "want counts of 1-grams"),
+        ("-0.8\tA B", "nan\tA B", "no finite number"),
+        ("-0.8\tA B", "0.8\tA B", "above 0"),
+        ("-0.8\tA B", "-0.8\tA Q", "'-0.8.tA Q.t-0.5' stands where a 2-gram should"),
+        ("-0.8\tA B", "-0.8\tB B", "a 3-gram without its first or last 2 words"),
+    ):
+        assert old in arpa.read_text()
+        broken.write_text(arpa.read_text().replace(old, new))
+        with pytest.raises(ValueError, match=rf"broken\.arpa: .*{problem}"):
+            read_arpa(broken)
+    broken.write_bytes(arpa.read_bytes().replace(b"A B", b"\xff B"))
+    with pytest.raises(ValueError, match=r"broken\.arpa: no ARPA file"):
+        read_arpa(broken)
     with pytest.raises(ValueError, match="a smaller one"):
         prune_ngram(arpa, tmp_path / "small.arpa", text, 99)
     text.write_text("A B\n")

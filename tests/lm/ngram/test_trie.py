@@ -1,9 +1,11 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lm.ngram.model import NgramModel
 from lm.ngram.trie import NgramTables, read_trie
 from lm.text.vocabulary import UNKNOWN, Vocabulary
 
@@ -67,6 +69,36 @@ def test_says_when_a_binary_is_of_another_kind(tmp_path: Path, kind: int) -> Non
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"ngram\.bin: not a KenLM trie .*`build_binary trie`"):
         read_trie(path, Vocabulary([]))
+
+
+@pytest.mark.parametrize("place", [108, 116, 124])  # the counts of 1-, 2- and 3-grams
+@pytest.mark.parametrize("count", [0, 1, 2**31, 2**60, 2**64 - 1])
+def test_says_when_a_trie_claims_other_counts(tmp_path: Path, place: int, count: int) -> None:
+    data = bytearray((DATA / "tiny.bin").read_bytes())
+    data[place : place + 8] = count.to_bytes(8, "little")
+    path = tmp_path / "ngram.bin"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"ngram\.bin: a damaged KenLM trie"):
+        read_trie(path, Vocabulary(["THE"]))
+
+
+def test_a_damaged_trie_leads_no_look_up_astray(tmp_path: Path) -> None:
+    """In a process of its own: a look-up outside the arrays might end it."""
+    whole = (DATA / "tiny.bin").read_bytes()
+    words = Vocabulary(["SOMETHING", "HAD", "TO", "BE", "DONE"])
+    path = tmp_path / "ngram.bin"
+    if (child := os.fork()) == 0:
+        for place in range(88, len(whole), 61):
+            for changed in 0xFF, whole[place] ^ 0x40:
+                path.write_bytes(whole[:place] + bytes([changed]) + whole[place + 1 :])
+                try:
+                    (log_probs,) = NgramModel(path, words).log_probs([[3, 4, 5, 6, 7, 2, 7, 6, 5, 4, 3, 3, 3]])
+                except ValueError:
+                    continue
+                if np.isnan(log_probs).any():
+                    os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, path
 
 
 @pytest.mark.parametrize("missing", [1, 300, 0.5, 0.9, 0.99, 0.999])

@@ -59,7 +59,8 @@ def test_command_fails_until_the_held_out_words_are_avoided(tmp_path: Path) -> N
 
     report = prepare_text([book], text, avoid=[WORDS])
     assert report.dropped["held-out words"] == 1
-    assert open_text(text).read() == "IT BEGINS\nIT ENDS\n"
+    with open_text(text) as lines:
+        assert lines.read() == "IT BEGINS\nIT ENDS\n"
     assert check()[:2] == (0, "")
 
 

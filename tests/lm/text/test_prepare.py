@@ -43,7 +43,8 @@ def test_prepares_a_library(library: Path, tmp_path: Path) -> None:
     assert not set(text.split("\n")) & set(heldout.read_text().split("\n")) - {""}
 
     prepare_text([library], tmp_path / "parallel.txt.xz", jobs=2, **options)  # type: ignore[arg-type]
-    assert open_text(tmp_path / "parallel.txt.xz").read() == text
+    with open_text(tmp_path / "parallel.txt.xz") as file:
+        assert file.read() == text
 
 
 def test_the_same_share_is_held_out_whatever_else_is_there(tmp_path: Path) -> None:
