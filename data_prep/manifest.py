@@ -78,11 +78,11 @@ def _cut_or_reason(item: Item, max_seconds: float) -> MonoCut | str:
     text = (item.text or "").strip()
     if not text:
         return NO_TRANSCRIPT
-    if item.audio is None or not item.audio.is_file():
+    if item.audio is None or not os.path.isfile(item.audio):  # of a name that none can have, too
         return "missing audio"
     try:
         header = soundfile.info(item.audio)
-    except soundfile.SoundFileError:
+    except (soundfile.SoundFileError, TypeError):  # a .raw has no header
         return "unreadable audio"
     if header.frames == 0:
         return "empty audio"
@@ -246,9 +246,9 @@ def unusable(cut: Cut) -> str | None:
 
 
 def one_utterance(cuts: Iterable[Cut]) -> Iterator[Cut]:
-    """The cuts. Raises ValueError, naming the cut, at one that is unusable."""
+    """The cuts. Raises ValueError, naming the cut, at one that is unusable, or has no text."""
     for cut in cuts:
-        if problem := unusable(cut):
+        if problem := unusable(cut) or (None if any(said.text for said in cut.supervisions) else NO_TRANSCRIPT):
             raise ValueError(f"{cut.id}: {problem}")
         yield cut
 

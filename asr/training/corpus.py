@@ -65,12 +65,15 @@ class FeatureStore:
         self._data_file = cache / f"{name.hexdigest()[:16]}.f16"
         self._index_file = self._data_file.with_suffix(".json")
         make_once(self._index_file, lambda: self._compute(manifest, lists))
-        index = json.loads(self._index_file.read_text())
-        self.texts: list[str] = index["texts"]
-        self.frames = np.array(index["frames"], dtype=np.int64)
-        self._starts = np.concatenate([[0], np.cumsum(self.frames)])
-        total = int(self._starts[-1])
-        self._data = np.memmap(self._data_file, dtype=np.float16, mode="r", shape=(total, MELS))
+        try:
+            index = json.loads(self._index_file.read_text())
+            self.texts: list[str] = index["texts"]
+            self.frames = np.array(index["frames"], dtype=np.int64)
+            self._starts = np.concatenate([[0], np.cumsum(self.frames)])
+            total = int(self._starts[-1])
+            self._data = np.memmap(self._data_file, dtype=np.float16, mode="r", shape=(total, MELS))
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"{self._index_file}: damaged, or the .f16 beside it is; delete both") from None
 
     def _compute(self, manifest: Path, lists: Sequence[Path]) -> None:
         cuts = one_utterance(open_cuts(manifest))

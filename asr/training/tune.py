@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from lhotse.cut import Cut
 from rapidfuzz.distance import Levenshtein
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from asr.acoustic.model import FRAME_SECONDS
@@ -66,8 +67,11 @@ def read_utterances(
     """
     path = cache / f"{_fingerprint(model, cuts)}.safetensors" if cache else None
     if path and path.exists():
-        kept = load_file(path)
-        emissions = [kept[str(number)] for number in range(len(cuts))]
+        try:
+            kept = load_file(path)
+            emissions = [kept[str(number)] for number in range(len(cuts))]
+        except (SafetensorError, KeyError):
+            raise ValueError(f"{path}: damaged; delete it, and the emissions are computed anew") from None
     else:
         emissions = [recognizer.emissions(load_cut(cut)) for cut in progress_bar(cuts, "emissions", len(cuts))]
         if path:

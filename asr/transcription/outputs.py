@@ -104,14 +104,19 @@ RECORD = ".asr-transcribed.jsonl"  # in an output folder: of what each transcrip
 
 
 def _read_record(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What each output was made of; of what was made again the last. Lines cut off by a kill are passed over."""
+    """What each output was made of; of what was made again the last. What is no whole line is passed over."""
     lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
     for line in lines:
         try:
             made = json.loads(line)
-            yield made["output"], {name: made[name] for name in ("source", "size", "time", "options")}
-        except (ValueError, KeyError, TypeError):
+            known = made["output"], {name: made[name] for name in ("source", "size", "time", "options")}
+            whole = all(isinstance(made[name], str) for name in ("output", "source")) and isinstance(
+                made["options"], dict
+            )
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
+        if whole:
+            yield known
 
 
 class Folder:

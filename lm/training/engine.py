@@ -290,7 +290,8 @@ def open_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # anything, depending on what a file happens to hold
         checkpoint = None
-    if not isinstance(checkpoint, dict) or not {"state_dict", "sizes"} <= checkpoint.keys():
+    whole = isinstance(checkpoint, dict) and all(isinstance(checkpoint.get(k), dict) for k in ("state_dict", "sizes"))
+    if not whole or not all(isinstance(weight, torch.Tensor) for weight in checkpoint["state_dict"].values()):
         raise ValueError(f"{path}: not a checkpoint that asr train or lm train wrote, or a damaged one")
     return checkpoint
 

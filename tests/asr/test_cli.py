@@ -697,6 +697,9 @@ def test_what_a_killed_process_left_is_cleared(
     others = [tmp_path / f".asr-{host}-{os.getppid()}", tmp_path / ".asr-elsewhere-1"]
     for file in (*lost, *others):
         file.write_text("half")
-    (tmp_path / ".asr-transcribed.jsonl").write_text('{"output": "x"}\n{"outp')
+    name = next(iter(recordings)).stem
+    odd = [{"output": name}, {"output": [name]}, {"output": name, "source": 3, "size": 0, "time": 0, "options": []}, 7]
+    record = "".join(json.dumps(line) + "\n" for line in odd) + 100_000 * "[" + '\n{"outp'
+    (tmp_path / ".asr-transcribed.jsonl").write_text(record)
     assert transcribe("--output-dir", tmp_path, next(iter(recordings))).exit_code == 0
     assert [file.exists() for file in (*lost, *others)] == [False, False, True, True]

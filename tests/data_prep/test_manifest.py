@@ -145,6 +145,26 @@ def test_a_cut_that_is_no_utterance_as_it_is_is_refused(
         assert (len(prepared.cuts), prepared.dropped) == (0, {problem: [changed.id]})
 
 
+def test_a_cut_without_text_is_no_utterance(tmp_path: Path) -> None:
+    cut = cut_of(tmp_path)
+    for supervisions in [], [replace(cut.supervisions[0], text=None)]:
+        silent = replace(cut, supervisions=supervisions)
+        assert unusable(silent) is None
+        with pytest.raises(ValueError, match="x: no transcript"):
+            list(one_utterance([silent]))
+
+
+@pytest.mark.parametrize("name", ["a\0b.flac", 300 * "a" + ".flac", "folder.flac"])
+def test_names_that_no_file_can_have_are_missing(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.flac").mkdir()
+    assert prepare([Item("x", tmp_path / name, "HELLO")]).dropped == {"missing audio": ["x"]}
+
+
+def test_samples_without_a_header_are_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "talk.raw").write_bytes(bytes(1000))
+    assert prepare([Item("x", tmp_path / "talk.raw", "HELLO")]).dropped == {"unreadable audio": ["x"]}
+
+
 @pytest.mark.parametrize(
     "change",
     [

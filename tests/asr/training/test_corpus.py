@@ -41,6 +41,18 @@ def test_shards_have_the_features_of_the_manifest(manifest: Path, tmp_path: Path
     assert contents(FeatureStore(tmp_path / "shards", tmp_path / "sharded")) == expected
 
 
+@pytest.mark.parametrize("damage", ["", "[]", '{"texts": []}', '{"texts": [], "frames": ["x"]}', None])
+def test_damaged_features_are_told(manifest: Path, tmp_path: Path, damage: str | None) -> None:
+    FeatureStore(manifest, tmp_path)
+    (index,) = tmp_path.glob("*.json")
+    if damage is None:
+        index.with_suffix(".f16").write_bytes(b"short")
+    else:
+        index.write_text(damage)
+    with pytest.raises(ValueError, match=r"\.json: damaged, or the \.f16 beside it is; delete both"):
+        FeatureStore(manifest, tmp_path)
+
+
 def test_several_processes_make_the_file_of_one(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

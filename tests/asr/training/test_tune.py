@@ -171,6 +171,12 @@ def test_emissions_are_kept(
         again = read_utterances(recognizer, list(cuts), tiny_bundle, tmp_path)
     assert all(np.array_equal(a.log_probs, b.log_probs) for a, b in zip(first, again, strict=True))
     assert [item.reference for item in again] == [item.reference for item in first]
+    (kept,) = tmp_path.iterdir()
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:-9])
+    with pytest.raises(ValueError, match=rf"{kept.name}: damaged; delete it"):
+        read_utterances(recognizer, list(cuts), tiny_bundle, tmp_path)
+    kept.write_bytes(whole)
     read_utterances(recognizer, list(cuts)[:2], tiny_bundle, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
     other = shutil.copytree(tiny_bundle, tmp_path / "other")
