@@ -144,10 +144,10 @@ def opened(path: Path) -> Iterator[Path | BinaryIO]:
     """
     if path == STDIN:
         try:
-            stream = open(0, "rb", closefd=False)
+            os.fstat(0)
         except OSError as error:
             raise AudioError(f"standard input can't be read ({error.strerror}): pipe a recording into it") from None
-        with stream:
+        with open(0, "rb", closefd=False) as stream:
             yield stream
         return
     try:
