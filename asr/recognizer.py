@@ -5,10 +5,12 @@ import heapq
 import io
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain, count, islice, product, tee
+from itertools import chain, islice, product, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
@@ -31,6 +33,7 @@ from asr.lexicon.letter_to_sound import LetterToSound
 from asr.lexicon.lexicon import compile_tree, read_lexicon
 from asr.lexicon.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
 from asr.transcript import Segment, Transcript, Word
+from asr.workers import Helpers, Part
 from lm.bundle import DEFAULT, Bundle, BundleError, Dequantized, open_bundle
 from lm.lstm.model import LstmState, load_lstm
 from lm.ngram.trie import NgramTables, read_trie, warn_missing
@@ -61,6 +64,38 @@ class Context:
 
 
 NOTHING_SAID = Context()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the acoustic model makes of a window."""
+
+    log_probs: np.ndarray  # [T, units] of the frames that are wanted
+    steady: bool  # is it loud, but always the same?
+
+
+@dataclass(frozen=True)
+class Undecoded:
+    """A chunk and what goes before it, for both passes."""
+
+    log_probs: np.ndarray  # [T, units]
+    pause: bool  # does it end in a pause?
+    context: Context
+    nbest: int  # hypotheses that are wanted
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What both passes make of a chunk."""
+
+    frames: int
+    hypotheses: list[Hypothesis]  # best first
+    confidences: list[float]  # of the words of the best
+    context: Context  # of what follows
+    left: np.ndarray  # emissions [t, units] after a seam, which what follows begins with
+
+
+Jobs = int | Callable[[], int]  # how many processes may work on a recording, perhaps more later on
 
 
 class Recognizer:
@@ -168,15 +203,43 @@ class Recognizer:
         start: float = 0.0,
         end: float | None = None,
         nbest: int = 10,
+        jobs: Jobs = 1,
         progress: Callable[[float], None] | None = None,
     ) -> Transcript:
         """Transcribe a sound file, its bytes, a stream of them, or an array [N] or [N, channels] at `rate` Hz.
 
+        progress: is told how many seconds are done. All else as for `listen`. What is damaged is left out, and the
+        transcript's warnings tell where. Raises AudioError if there is no usable sound.
+        """
+        segments = []
+        warnings: list[str] = []
+        for segment in self.listen(
+            source, rate=rate, channel=channel, start=start, end=end, nbest=nbest, jobs=jobs, warn=warnings.append
+        ):
+            segments.append(segment)
+            if progress:
+                progress(total(segments[-1:], start))
+        return Transcript(total(segments, start), segments, warnings)
+
+    def listen(
+        self,
+        source: "Path | str | bytes | BinaryIO | ArrayLike",
+        *,
+        rate: float = SAMPLE_RATE,
+        channel: Channel = Channel.mix,
+        start: float = 0.0,
+        end: float | None = None,
+        nbest: int = 10,
+        jobs: Jobs = 1,
+        warn: Warn = reading.log.warning,
+    ) -> Iterator[Segment]:
+        """The segments of what `transcribe` takes, each as soon as it is decoded.
+
         start, end: the part to hear, in seconds; all times remain those of the whole. nbest: how many hypotheses of
-        each segment are kept, at most. progress: is told how many seconds are done. Of Channel.each segments and words
-        say of which channel they are.
-        What is damaged is left out, and the transcript's warnings tell where. Raises AudioError if there is no usable
-        sound.
+        each segment are kept, at most. jobs: how many processes share the work, which changes nothing in the result;
+        they are forked from this one, which should have no threads of its own then. warn: is told what is left out.
+        Of Channel.each segments and words say of which channel they are; they come by time. Raises AudioError if there
+        is no usable sound, HelperDied if one of the processes is killed.
         """
         if not 0 <= start < math.inf or math.isnan(end or 0.0):
             raise AudioError(f"from {start} s to {end} s: give a start of at least 0 and a later end")
@@ -184,20 +247,12 @@ class Recognizer:
         if rate != round(rate if math.isfinite(rate) else 0):
             raise AudioError(f"a sampling rate of {rate} Hz: give a whole number")
         checked(Count, nbest, "nbest")
-        segments, done = [], 0.0
-        warnings: list[str] = []
-        blocks = reading.blocks(_source(source), Channel(channel), start, end, int(rate), warnings.append)
+        blocks = reading.blocks(_source(source), Channel(channel), start, end, int(rate), warn)
         divided = self._segments_of_each if channel == Channel.each else self.segments
-        for segment in divided(blocks, start, nbest, warnings.append):
-            segments.append(segment)
-            done = max(done, segment.end - start)
-            if progress:
-                progress(done)
-        # A few samples of a high rate may be none at 16 kHz.
-        return Transcript(round(done, 2), segments, warnings)
+        yield from divided(blocks, start, nbest, warn, jobs)
 
     def _segments_of_each(
-        self, blocks: Iterable[np.ndarray], start: float, nbest: int, warn: Warn
+        self, blocks: Iterable[np.ndarray], start: float, nbest: int, warn: Warn, jobs: Jobs
     ) -> Iterator[Segment]:
         """As `segments`, but of blocks [n, channels], by time. One channel alone is as ever, and `warn` is told."""
         blocks = iter(blocks)
@@ -207,25 +262,39 @@ class Recognizer:
             warn("has one channel, so there are no sides to tell apart: transcribed as one")
         # Merged, the channels are decoded side by side, so that few blocks wait for the slowest.
         copies = tee(chain([first], blocks), len(names))
-        sides = [self._segments_of(*side, start, nbest, warn) for side in zip(count(), names, copies, strict=False)]
+        sides = [
+            self._segments_of(*side, start, nbest, warn, jobs) for side in zip(count(), names, copies, strict=False)
+        ]
         yield from heapq.merge(*sides, key=lambda segment: segment.start)
 
     def _segments_of(
-        self, index: int, name: str | None, blocks: Iterator[np.ndarray], start: float, nbest: int, warn: Warn
+        self,
+        index: int,
+        name: str | None,
+        blocks: Iterator[np.ndarray],
+        start: float,
+        nbest: int,
+        warn: Warn,
+        jobs: Jobs,
     ) -> Iterator[Segment]:
         """The segments of one channel of blocks [n, channels]."""
         told: Warn = (lambda problem: warn(f"{name} channel: {problem}")) if name else warn
-        for segment in self.segments((block[:, index] for block in blocks), start, nbest, told):
+        for segment in self.segments((block[:, index] for block in blocks), start, nbest, told, jobs):
             words = [replace(word, channel=name) for word in segment.words]
             yield replace(segment, words=words, channel=name)
 
     def segments(
-        self, blocks: Iterable[np.ndarray], start: float = 0.0, nbest: int = 10, warn: Warn = reading.log.warning
+        self,
+        blocks: Iterable[np.ndarray],
+        start: float = 0.0,
+        nbest: int = 10,
+        warn: Warn = reading.log.warning,
+        jobs: Jobs = 1,
     ) -> Iterator[Segment]:
         """The segments of a recording, each as soon as it is decoded; memory doesn't grow with the recording.
 
         blocks: float32 [n] each, at 16 kHz, as from reading.blocks. start: the time in seconds at which they begin.
-        nbest: how many hypotheses of each are kept, at most. warn: is told at the end of what is loud, but no speech.
+        nbest, jobs: as for `listen`. warn: is told at the end of what is loud, but no speech.
         """
         samples, loud, spoken_of = 0, 0, False
         steady: list[tuple[float, float]] = []
@@ -240,33 +309,58 @@ class Recognizer:
         def seconds(frame: int) -> float:
             return round(start + min(frame * FRAME_SECONDS, samples / SAMPLE_RATE), 2)
 
-        first, context = 0, NOTHING_SAID
-        left = np.zeros((0, len(self.units.symbols)), np.float32)  # the frames after a seam
-        for chunk in self.chunks(counted(), steady):
-            log_probs = np.concatenate([left, chunk.log_probs])
-            hypotheses = self.decode(log_probs, context, chunk.pause)
-            if not chunk.pause:
-                # What comes before the seam is searched again, so that hypotheses and scores are of no other frames.
-                end = seam(hypotheses[0].times, len(log_probs))
-                log_probs, left = log_probs[:end], log_probs[end:]
-                hypotheses = self.decode(log_probs, context, sentence_end=False)
-            else:
-                left = left[:0]
-            context = self._after(hypotheses[0].words, context, chunk.pause)
-            end = first + len(log_probs)
-            best, sure = hypotheses[0], confidences(hypotheses, self.weights, self.calibration)
-            words = [
-                Word(word, seconds(first + spoken), seconds(first + silent), round(confidence, 3))
-                for word, (spoken, silent), confidence in zip(best.words, best.times, sure, strict=True)
-            ]
-            spoken_of |= bool(words)
-            yield Segment(seconds(first), seconds(end), words, hypotheses[:nbest])
-            first = end
+        first = 0
+        with closing(self._helpers(jobs)) as helpers:
+            for decoded in self._decoded(self._chunks(counted(), helpers, steady), nbest, helpers):
+                end = first + decoded.frames
+                best = decoded.hypotheses[0]
+                words = [
+                    Word(word, seconds(first + spoken), seconds(first + silent), round(confidence, 3))
+                    for word, (spoken, silent), confidence in zip(
+                        best.words, best.times, decoded.confidences, strict=True
+                    )
+                ]
+                spoken_of |= bool(words)
+                yield Segment(seconds(first), seconds(end), words, decoded.hypotheses)
+                first = end
         if steady:
             spans = [(start + time, length) for time, length in steady]
             warn(f"{places(spans)} is loud, but always the same, as hum and noise are: taken for silence")
         elif loud >= SAMPLE_RATE and not spoken_of:
             warn(f"{loud / SAMPLE_RATE:.1f} s of it are loud, but nothing in it sounds like speech: music, or noise?")
+
+    def _helpers(self, jobs: Jobs) -> Helpers:
+        # What PyTorch began on a device couldn't go on in another process.
+        on_cpu = isinstance(self.acoustic, AcousticModel)
+        return Helpers(self, lambda: (jobs if isinstance(jobs, int) else jobs()) if on_cpu else 1)
+
+    def _decoded(self, chunks: Iterable[Chunk], nbest: int, helpers: Helpers) -> Iterator[Decoded]:
+        """Chunks decoded, in their order; side by side, unless the words before are the context of the next."""
+        begun: deque[Part[Decoded]] = deque()
+        context, left = NOTHING_SAID, np.zeros((0, len(self.units.symbols)), np.float32)
+        for chunk in chunks:
+            log_probs = np.concatenate([left, chunk.log_probs])
+            begun.append(helpers.submit(self._decode_chunk, Undecoded(log_probs, chunk.pause, context, nbest)))
+            context, left = NOTHING_SAID, left[:0]
+            goes_on = not chunk.pause or self.carry_context
+            while begun and (goes_on or begun[0].done or helpers.full(len(begun))):
+                decoded = helpers.result(begun.popleft())
+                if goes_on:
+                    context, left = decoded.context, decoded.left
+                yield decoded
+        yield from map(helpers.result, begun)
+
+    def _decode_chunk(self, chunk: Undecoded) -> Decoded:
+        log_probs, left = chunk.log_probs, chunk.log_probs[:0]
+        hypotheses = self.decode(log_probs, chunk.context, chunk.pause)
+        if not chunk.pause:
+            # What comes before the seam is searched again, so that hypotheses and scores are of no other frames.
+            end = seam(hypotheses[0].times, len(log_probs))
+            log_probs, left = log_probs[:end], log_probs[end:]
+            hypotheses = self.decode(log_probs, chunk.context, sentence_end=False)
+        context = self._after(hypotheses[0].words, chunk.context, chunk.pause)
+        sure = confidences(hypotheses, self.weights, self.calibration)
+        return Decoded(len(log_probs), hypotheses[: chunk.nbest], sure, context, left)
 
     def _after(self, words: tuple[str, ...], context: Context, sentence_end: bool) -> Context:
         """The context after further words."""
@@ -276,34 +370,46 @@ class Recognizer:
         said = () if sentence_end else (*context.words, *words)[-self.search.ngram.order :]  # it looks back no further
         return Context(said, lstm)
 
-    def chunks(self, blocks: Iterable[np.ndarray], steady: list[tuple[float, float]] | None = None) -> Iterator[Chunk]:
-        """The emissions of a recording, between pauses. blocks: as for `segments`.
+    def chunks(self, blocks: Iterable[np.ndarray]) -> Iterator[Chunk]:
+        """The emissions of a recording, between pauses. blocks: as for `segments`."""
+        return self._chunks(blocks, self._helpers(1), [])
 
-        steady: takes start and length, in seconds, of what is loud, but isn't listened to, as it is always the same.
-        """
+    def _chunks(
+        self, blocks: Iterable[np.ndarray], helpers: Helpers, steady: list[tuple[float, float]]
+    ) -> Iterator[Chunk]:
+        """steady: takes start and length, in seconds, of what is loud, but isn't listened to."""
         if isinstance(self.acoustic, AcousticModel) and not self.acoustic.config.bidirectional:
             return chunks(AcousticStream(self.acoustic).run(blocks))
 
         def emissions() -> Iterator[np.ndarray]:
             frames = 0
-            for window in windows(blocks):
-                log_probs = self._read(window)[window.frames]
-                if steady is not None and is_loud(window.waveform) and is_steady(window.waveform):
-                    add_span(steady, frames * FRAME_SECONDS, len(log_probs) * FRAME_SECONDS)
-                frames += len(log_probs)
-                yield log_probs
+            for heard in helpers.map(self._hear, windows(blocks)):
+                if heard.steady:
+                    add_span(steady, frames * FRAME_SECONDS, len(heard.log_probs) * FRAME_SECONDS)
+                frames += len(heard.log_probs)
+                yield heard.log_probs
 
         return chunks(emissions())
 
-    def _read(self, window: Window) -> np.ndarray:
-        """The emissions of all of a window."""
-        if is_silent(window.waveform):
-            return blanks(output_length(len(window.waveform) // HOP + 1), len(self.units.symbols))
-        waveform, offset = window.waveform, float(window.waveform.mean())
+    def _hear(self, window: Window) -> Heard:
+        waveform, frames = window.waveform, window.frames
+        return Heard(self._read(waveform)[frames], is_loud(waveform) and is_steady(waveform))
+
+    def _read(self, waveform: np.ndarray) -> np.ndarray:
+        """The emissions [T', units] of all of a window's sound [N]."""
+        if is_silent(waveform):
+            return blanks(output_length(len(waveform) // HOP + 1), len(self.units.symbols))
+        offset = float(waveform.mean())
         if abs(offset) > OFFSET * float(waveform.std()):
             waveform = waveform - np.float32(offset)
         loudness = float(np.sqrt(np.square(waveform).mean()))
         return self.emissions(waveform * np.float32(USUAL / loudness if loudness < QUIET else 1))
+
+
+def total(segments: Sequence[Segment], start: float) -> float:
+    """The seconds from `start` that segments take up."""
+    # A few samples of a high rate may be none at 16 kHz.
+    return round(max((segment.end - start for segment in segments), default=0.0), 2)
 
 
 def hot_word(text: str, nats: float) -> tuple[str, float]:

@@ -18,6 +18,7 @@ asr.training
 asr.evaluation
 asr.pictures
 asr.recognizer
+asr.workers
 asr.transcript
 asr.decoder
 asr.lexicon

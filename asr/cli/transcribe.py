@@ -43,6 +43,9 @@ def transcribe(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make transcripts anew that --output-dir has already.")
     ] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print each segment as soon as it is found, as on a terminal.")
+    ] = False,
     word_times: Annotated[
         bool, typer.Option("--word-times", help="A line, row or cue a word. json and ctm have them anyway.")
     ] = False,
@@ -81,7 +84,7 @@ def transcribe(
     model: ModelOption = None,
     device: Annotated[str, typer.Option(help="Where the acoustic model runs: cpu, or what PyTorch knows.")] = "cpu",
     threads: Annotated[
-        int | None, typer.Option(help="How many recordings at a time.", min=1, show_default="all cores")
+        int | None, typer.Option(help="How many processes: of one recording, too.", min=1, show_default="all cores")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Tell only of errors: no bar, no counts.")] = False,
 ) -> None:
@@ -100,7 +103,10 @@ def transcribe(
     A recording that can't be read costs one line on standard error, and the exit code is 1 then; the others are
     transcribed all the same. One that is damaged, or was cut off, is transcribed as far as it can be: a warning on
     standard error, also with --quiet and in json, tells which seconds are missing, and the exit code stays 0. Ctrl-C
-    keeps what is finished.
+    keeps what is done, of recordings under way as well; in --output-dir in files that end in .partial, which the same
+    command replaces.
+
+    To a terminal, and with --stream, one recording is printed while it is heard, text in a line a segment.
 
     Examples:
 
@@ -124,7 +130,7 @@ def transcribe(
     for library in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # which reads it when it is imported
         os.environ.setdefault(library, "1")
     with one_line_errors():
-        refuse_what_means_nothing(format, output_dir, overwrite, word_times, confidence, nbest, explain, top)
+        refuse_what_means_nothing(format, output_dir, overwrite, stream, word_times, confidence, nbest, explain, top)
         seconds = read_time("--start", start), read_time("--end", end) if end else None
         from lm.settings import Cost, checked
 
@@ -134,7 +140,7 @@ def transcribe(
         from asr.transcription.inputs import Recording, expand
         from asr.transcription.outputs import Folder, Printed, tell
         from asr.transcription.progress import Bar
-        from asr.transcription.transcribe import FORMATS, TABLE, Options, transcribe_all
+        from asr.transcription.transcribe import FORMATS, STREAMED, TABLE, Options, transcribe_all
 
         recordings = expand(paths)
         kept: list[Recording] = []  # of which other transcripts are there
@@ -142,6 +148,14 @@ def transcribe(
         formats = (TABLE,) if explain else FORMATS if format is Format.all else (format.value,)
         if not output_dir and given > 1 and (form := formats[0]) in ("srt", "vtt", "tsv"):
             raise ValueError(f"{form} holds one recording, these are {given}: give --output-dir")
+        if stream and channel is Channel.each:
+            raise ValueError("--stream: what channels say is merged when all is heard; leave out --channel each")
+        if stream and given > 1:
+            raise ValueError(f"--stream prints one recording as it is heard, these are {given}: leave it out")
+        terminal = sys.stdout.isatty()
+        stream = stream or (
+            terminal and not output_dir and given == 1 and formats[0] in STREAMED and channel is not Channel.each
+        )
         output: Folder | Printed
         if output_dir:
             made_with: dict[str, Any] = {"channel": channel, "start": start, "end": end, "word-times": word_times}
@@ -177,9 +191,11 @@ def transcribe(
             confidence=confidence,
             nbest=nbest or Options.nbest,
             top=top or Options.top,
-            terminal=sys.stdout.isatty(),
+            terminal=terminal,
+            stream=stream,
         )
-        bar = Bar(recordings, shown=sys.stderr.isatty() and not quiet)
+        # What is streamed to a terminal tells itself how far it is.
+        bar = Bar(recordings, shown=sys.stderr.isatty() and not quiet and not (stream and terminal))
         summary = transcribe_all(recognizer, recordings, options, output, processes, bar)
     if skipped := 0 if quiet else given - len(recordings) - len(kept):
         print(f"{skipped} of {given} transcribed before (--overwrite makes them anew)", file=sys.stderr)
@@ -195,6 +211,7 @@ def refuse_what_means_nothing(
     format: Format,
     output_dir: Path | None,
     overwrite: bool,
+    stream: bool,
     word_times: bool,
     confidence: bool,
     nbest: int | None,
@@ -210,6 +227,9 @@ def refuse_what_means_nothing(
         )
     if format is Format.all and not output_dir:
         raise ValueError("--format all writes files: give --output-dir")
+    if stream and (output_dir or explain or format in (Format.json, Format.all)):
+        what = "--output-dir" if output_dir else "--explain" if explain else format.value
+        raise ValueError(f"--stream: {what} is written when a recording is done; give txt, srt, vtt, tsv or ctm alone")
     if overwrite and not output_dir:
         raise ValueError("--overwrite needs --output-dir: what is printed overwrites nothing")
     if nbest and format not in (Format.json, Format.all):

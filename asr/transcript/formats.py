@@ -4,19 +4,15 @@ Words of several channels come by time, and may overlap; what is written says wh
 """
 
 import html
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
+from textwrap import fill
 
-from asr.transcript.word import Word
+from asr.transcript.subtitles import Cue, cues, each_token
+from asr.transcript.word import Token, Word, tokens
 
-# Subtitles by the usual rules (BBC and Netflix guidelines): two lines of 42 characters, shown for 1 to 7 seconds.
-LINE = 42
-LINES = 2
-SHORTEST, LONGEST = 1.0, 7.0  # seconds
-PAUSE = 0.6  # seconds; one as long always ends a cue
-BLINK = 0.04  # seconds; what a word lasts at least, an output frame of the acoustic model
+PARAGRAPHS = ((1, 2.0), (80, 0.8), (160, -1.0))  # one ends behind a sentence after so many tokens in such a pause, s
+PAUSE = 0.6  # seconds; in one as long another may take the word
 # SubRip has no escapes, and players take <unk> for a tag, {...} for a style and --> for times.
 NO_TAGS = str.maketrans("<>{}", "[]()")
 
@@ -24,20 +20,59 @@ NO_TAGS = str.maketrans("<>{}", "[]()")
 # --- Text and tables --------------------------------------------------------------------------------------
 
 
-def txt(words: Sequence[Word], word_times: bool = False, confidence: bool = False) -> str:
-    """The text as one line, or a line a turn after its channel: "left: HELLO".
+def txt(
+    words: Sequence[Word],
+    word_times: bool = False,
+    confidence: bool = False,
+    line_width: int | None = None,
+    timestamps: bool = False,
+) -> str:
+    """The text, in paragraphs with an empty line between if it is readable; plain text has one line.
 
-    Or a line a word, after its channel, start, end and confidence, whichever there are and are asked for.
+    A turn of a channel has its own, after its name: "left: Hello." line_width: break lines, so that they have so many
+    characters at most. timestamps: begin each paragraph with the time, [h:mm:ss]. Or, with word_times or confidence,
+    a line a token, after its channel, start, end and confidence, whichever there are and are asked for.
     """
-    if not (word_times or confidence):
-        return "".join(f"{_label(turn)}{' '.join(word.word for word in turn)}\n" for turn in turns(words)) or "\n"
-    lines = []
-    for word in words:
-        channel = [word.channel] if word.channel else []
-        times = [f"{word.start:.2f}", f"{word.end:.2f}"] if word_times else []
-        sure = [f"{word.confidence:.3f}"] if confidence else []
-        lines.append("\t".join([*channel, *times, *sure, word.word]) + "\n")
-    return "".join(lines)
+    if word_times or confidence:
+        lines = []
+        for token in _all_tokens(words):
+            channel = [token.channel] if token.channel else []
+            times = [f"{token.start:.2f}", f"{token.end:.2f}"] if word_times else []
+            sure = [f"{token.confidence:.3f}"] if confidence else []
+            lines.append("\t".join([*channel, *times, *sure, token.text]) + "\n")
+        return "".join(lines)
+    readable = any(word.written is not None for word in words)
+    parts = []
+    for turn in turns(words):
+        for paragraph in paragraphs(list(tokens(turn))) if readable else [list(tokens(turn))]:
+            time = f"[{_clock(paragraph[0].start, '.')[1:8]}] " if timestamps else ""
+            text = f"{time}{_label(paragraph)}{' '.join(token.text for token in paragraph)}"
+            parts.append(fill(text, line_width, break_on_hyphens=False) if line_width else text)
+    return ("\n\n" if readable else "\n").join(parts) + "\n"
+
+
+def line(words: Sequence[Word]) -> str:
+    """The text as one line; a turn of a channel has its own, after its name: "left: Hello."."""
+    return "\n".join(f"{_label(turn)}{' '.join(token.text for token in tokens(turn))}" for turn in turns(words))
+
+
+def paragraphs(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
+    """Sentences up to a long pause, or, where they are many, up to a shorter one."""
+    first = 0
+    for end in range(1, len(tokens)):
+        if tokens[end - 1].text.rstrip("\"')")[-1:] in (".", "?", "!"):
+            pause = tokens[end].start - tokens[end - 1].end
+            if any(end - first >= count and pause >= seconds for count, seconds in PARAGRAPHS):
+                yield tokens[first:end]
+                first = end
+    if tokens:
+        yield tokens[first:]
+
+
+def _all_tokens(words: Sequence[Word]) -> list[Token]:
+    """Those of all channels, by time."""
+    found = chain.from_iterable(map(tokens, _channels(words)))
+    return sorted(found, key=lambda token: token.start)
 
 
 def turns(words: Sequence[Word]) -> list[list[Word]]:
@@ -50,6 +85,15 @@ def turns(words: Sequence[Word]) -> list[list[Word]]:
     return [list(chain.from_iterable(group)) for _, group in groupby(runs, key=lambda run: run[0].channel)]
 
 
+def _runs(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
+    """Words up to a long pause."""
+    first = 0
+    for end in range(1, len(words) + 1):
+        if end == len(words) or words[end].start - words[end - 1].end >= PAUSE:
+            yield words[first:end]
+            first = end
+
+
 def _channels(words: Sequence[Word]) -> list[list[Word]]:
     """The words of each channel, by its number."""
     # "left" before "right", "9" before "10".
@@ -57,25 +101,29 @@ def _channels(words: Sequence[Word]) -> list[list[Word]]:
     return [[word for word in words if (word.channel or "") == name] for name in names]
 
 
-def _label(words: Sequence[Word]) -> str:
-    """What stands before words of one channel."""
-    return f"{words[0].channel}: " if words[0].channel else ""
+def _label(said: Sequence[Word | Token]) -> str:
+    """What stands before what was said in one channel."""
+    return f"{said[0].channel}: " if said and said[0].channel else ""
 
 
 def tsv(words: Sequence[Word], word_times: bool = False, confidence: bool = False) -> str:
-    """Whisper's columns, start and end in milliseconds and text, a row a cue or, with word_times, a word.
+    """Whisper's columns, start and end in milliseconds and text, a row a cue or, with word_times, a token.
 
     confidence adds a column: the mean of the cue's words. So do channels.
     """
     several = any(word.channel for word in words)
-    more = ["confidence"] * confidence + ["channel"] * several
-    lines = ["\t".join(["start", "end", "text", *more])]
-    for cue in cues(words, word_times):
-        mean = [f"{sum(word.confidence for word in cue.words) / len(cue.words):.3f}"] * confidence
-        channel = [cue.words[0].channel or ""] * several
+    return "".join(tsv_rows(_cues(words, word_times), confidence, several))
+
+
+def tsv_rows(cues: Iterable[Cue], confidence: bool = False, several: bool = False) -> Iterator[str]:
+    """The header and the rows of `tsv`. several: have they channels?"""
+    yield "\t".join(["start", "end", "text", *["confidence"] * confidence, *["channel"] * several]) + "\n"
+    for cue in cues:
+        sure = [word.confidence for token in cue.tokens for word in token.words]
+        mean = [f"{sum(sure) / len(sure):.3f}"] * confidence
+        channel = [cue.tokens[0].channel or ""] * several
         times = f"{round(1000 * cue.start)}", f"{round(1000 * cue.end)}"
-        lines.append("\t".join([*times, cue.text, *mean, *channel]))
-    return "\n".join(lines) + "\n"
+        yield "\t".join([*times, cue.text, *mean, *channel]) + "\n"
 
 
 def ctm(words: Sequence[Word], file: str = "-", channel: str = "1") -> str:
@@ -95,105 +143,42 @@ def ctm(words: Sequence[Word], file: str = "-", channel: str = "1") -> str:
 # --- Subtitles --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Cue:
-    """Words that are shown together, from start to end (seconds)."""
-
-    start: float
-    end: float
-    words: Sequence[Word]
-
-    @property
-    def text(self) -> str:
-        return " ".join(word.word for word in self.words)
-
-
 def srt(words: Sequence[Word], word_times: bool = False) -> str:
-    """SubRip subtitles; with word_times a cue is a word. A channel stands before its words."""
-    return "".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n"
-        f"{_lines(_label(cue.words) + cue.text).translate(NO_TAGS)}\n\n"
-        for number, cue in enumerate(cues(words, word_times), 1)
-    )
+    """SubRip subtitles; with word_times a cue is a token. A channel stands before its words."""
+    return "".join(srt_cues(_cues(words, word_times, labelled=True)))
+
+
+def srt_cues(cues: Iterable[Cue]) -> Iterator[str]:
+    """The cues of `srt`."""
+    for number, cue in enumerate(cues, 1):
+        times = f"{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}"
+        yield f"{number}\n{times}\n{cue.lines.translate(NO_TAGS)}\n\n"
 
 
 def vtt(words: Sequence[Word], word_times: bool = False) -> str:
-    """WebVTT subtitles; with word_times a cue is a word. A channel is a voice."""
-    text = "WEBVTT\n\n"
-    for cue in cues(words, word_times):
-        channel = cue.words[0].channel
+    """WebVTT subtitles; with word_times a cue is a token. A channel is a voice."""
+    return "".join(vtt_cues(_cues(words, word_times)))
+
+
+def vtt_cues(cues: Iterable[Cue]) -> Iterator[str]:
+    """The header and the cues of `vtt`."""
+    yield "WEBVTT\n\n"
+    for cue in cues:
+        channel = cue.tokens[0].channel
         voice = f"<v {html.escape(channel.capitalize())}>" if channel else ""
         times = f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}"
-        text += f"{times}\n{voice}{html.escape(_lines(cue.text), quote=False)}\n\n"
-    return text
+        yield f"{times}\n{voice}{html.escape(cue.lines, quote=False)}\n\n"
 
 
-def cues(words: Sequence[Word], word_times: bool = False) -> list[Cue]:
-    """Words to cues that fit the screen and end where the speaker pauses. With word_times each word is one.
-
-    Those of a channel don't overlap, and each ends after it starts. A short one stays for SHORTEST if the next leaves
-    it the time.
-    """
-    found = [cue for channel in _channels(words) for cue in _cues(channel, word_times)]
-    return sorted(found, key=lambda cue: cue.start)
+def _cues(words: Sequence[Word], word_times: bool, labelled: bool = False) -> list[Cue]:
+    """The cues of all channels, by time; with word_times a token each. labelled: with the channel before the text."""
+    found = [divided(said, word_times, _label(said) if labelled else "") for said in _channels(words)]
+    return sorted(chain.from_iterable(found), key=lambda cue: cue.start)
 
 
-def _cues(words: Sequence[Word], word_times: bool) -> list[Cue]:
-    """Of one channel."""
-    groups = ([word] for word in words) if word_times else chain.from_iterable(map(_halved, _runs(words)))
-    found: list[Cue] = []
-    for group in groups:
-        start = max(group[0].start, found[-1].end if found else 0.0)
-        found.append(Cue(start, max(group[-1].end, start + BLINK), group))
-    if word_times:
-        return found
-    following = chain((cue.start for cue in found[1:]), [math.inf])
-    return [
-        Cue(cue.start, max(cue.end, min(cue.start + SHORTEST, limit)), cue.words)
-        for cue, limit in zip(found, following, strict=False)
-    ]
-
-
-def _runs(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
-    """Words up to a long pause."""
-    first = 0
-    for end in range(1, len(words) + 1):
-        if end == len(words) or words[end].start - words[end - 1].end >= PAUSE:
-            yield words[first:end]
-            first = end
-
-
-def _halved(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
-    """Parts that each fit one cue. A run is cut at the longest pause in its middle half."""
-    text = _label(words) + " ".join(word.word for word in words)
-    fits = words[-1].end - words[0].start <= LONGEST and _lines(text).count("\n") < LINES
-    if fits or len(words) == 1:
-        yield words
-        return
-    middle = len(words) / 2
-    quarter = len(words) // 4
-    # Of pauses of the same length, as between words spoken in one breath, that in the middle.
-    cut = max(
-        range(max(1, quarter), min(len(words), len(words) - quarter + 1)),
-        key=lambda place: (round(words[place].start - words[place - 1].end, 2), -abs(place - middle)),
-    )
-    yield from _halved(words[:cut])
-    yield from _halved(words[cut:])
-
-
-def _lines(text: str) -> str:
-    """Broken into as few lines as it takes, each LINE long at most where words allow, two of about one length."""
-    if len(text) <= LINE:
-        return text
-    breaks = [place for place, character in enumerate(text) if character == " "]
-    even = [place for place in breaks if place <= LINE and len(text) - place - 1 <= LINE]
-    if even:
-        place = min(even, key=lambda place: abs(2 * place + 1 - len(text)))
-    elif breaks:  # more than two lines, or words longer than one
-        place = max((place for place in breaks if place <= LINE), default=breaks[0])
-    else:
-        return text
-    return f"{text[:place]}\n{_lines(text[place + 1 :])}"
+def divided(words: Iterable[Word], word_times: bool = False, label: str = "") -> Iterator[Cue]:
+    """The cues of one channel, each as soon as the words that decide it are there."""
+    return each_token(tokens(words), label) if word_times else cues(tokens(words), label)
 
 
 def _clock(seconds: float, mark: str) -> str:

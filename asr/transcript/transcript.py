@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from asr.decoder.hypothesis import Hypothesis
 from asr.transcript import formats
-from asr.transcript.word import Word
+from asr.transcript.word import Word, tokens
 
 
 @dataclass(frozen=True, repr=False)
@@ -22,7 +22,7 @@ class Segment:
 
     @property
     def text(self) -> str:
-        return " ".join(word.word for word in self.words)
+        return " ".join(token.text for token in tokens(self.words))
 
     def __str__(self) -> str:
         return self.text
@@ -46,7 +46,7 @@ class Transcript:
     @property
     def text(self) -> str:
         """As one line; or, where each channel was transcribed, a line a turn: "left: HELLO"."""
-        return formats.txt(self.words).rstrip("\n")
+        return formats.line(self.words)
 
     @property
     def words(self) -> list[Word]:

@@ -23,6 +23,7 @@ class Outcome:
     texts: dict[str, str]
     problem: str = ""
     warnings: tuple[str, ...] = ()
+    partial: bool = False  # are the texts of its beginning alone, as the work was interrupted?
 
 
 def as_text(path: Path) -> str:
@@ -49,6 +50,9 @@ def warn(recording: Recording, outcome: Outcome) -> None:
 class Output(Protocol):
     """Takes what becomes of recordings in whatever order they are done."""
 
+    def add(self, text: str) -> None:
+        """Take a piece of the text of the only recording, before its outcome."""
+
     def write(self, index: int, recording: Recording, outcome: Outcome) -> bool:
         """Take what became of the recording of that index. False if it failed, or can't be written."""
 
@@ -66,6 +70,10 @@ class Printed:
         self._next = 0
         self._before = "[\n"
 
+    def add(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
     def write(self, index: int, recording: Recording, outcome: Outcome) -> bool:
         self._kept[index] = recording, outcome
         while self._next in self._kept:
@@ -77,7 +85,7 @@ class Printed:
         for index in sorted(self._kept):
             self._print(*self._kept[index])
         if self._form == "json":
-            self._put("\n]\n" if self._before == ",\n" else "[]\n")
+            self.add("\n]\n" if self._before == ",\n" else "[]\n")
 
     def _print(self, recording: Recording, outcome: Outcome) -> None:
         if outcome.problem:
@@ -92,13 +100,10 @@ class Printed:
         elif self._named:
             name = printable(recording.path)
             text = "".join(f"{name}: {line}" for line in text.splitlines(keepends=True))
-        self._put(text)
-
-    def _put(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
+        self.add(text)
 
 
+PARTIAL = ".partial"  # ends the names of transcripts of a beginning alone
 PART = ".asr-"  # begins the names of what is half written
 RECORD = ".asr-transcribed.jsonl"  # in an output folder: of what each transcript was made
 
@@ -177,15 +182,24 @@ class Folder:
         try:
             for form, text in outcome.texts.items():
                 path = self._path(recording, form)
-                if self._overwrite or not path.exists():
+                partial = path.with_name(path.name + PARTIAL)
+                if outcome.partial or self._overwrite or not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    write_whole(path, text)
+                    write_whole(partial if outcome.partial else path, text)
+                if not outcome.partial:
+                    partial.unlink(missing_ok=True)
+            if outcome.partial:
+                tell(recording, f"what was done of it is in {printable(partial)}", "warning")
+                return True
             with (self._folder / RECORD).open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"output": recording.output, **self._origin(recording)}) + "\n")
         except OSError as error:
             tell(recording, f"its transcript can't be written ({error.strerror}): make room in {self._folder}")
             return False
         return True
+
+    def add(self, text: str) -> None:
+        pass  # files are written whole
 
     def close(self) -> None:
         pass

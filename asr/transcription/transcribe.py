@@ -1,26 +1,34 @@
 """Many recordings to transcripts, several at a time, each told as soon as it is done."""
 
 import json
+import mmap
 import signal
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from asr.audio.channels import Channel
 from asr.audio.errors import AudioError
 from asr.audio.reading import duration
-from asr.recognizer import Recognizer
-from asr.transcript import Transcript, formats, scored
-from asr.transcription import workers
+from asr.audio.sound import clock
+from asr.recognizer import Recognizer, total
+from asr.transcript import Segment, Transcript, Word, formats, scored
 from asr.transcription.inputs import Recording, opened
 from asr.transcription.outputs import Outcome, Output, as_text, printable
 from asr.transcription.progress import Bar
-from asr.transcription.workers import Died, Progress, Result
+from asr.workers import Died, HelperDied, Progress, Report, Result, Workers
 
 FORMATS = ("txt", "json", "srt", "vtt", "tsv", "ctm")
+STREAMED = ("txt", "srt", "vtt", "tsv", "ctm")  # those that can be written before a recording's end is known
 TABLE = "table"  # the one that explains
 CTM_CHANNEL = {Channel.mix: "1", Channel.left: "1", Channel.right: "2", Channel.each: "1"}
+LOOK = 0.2  # seconds after which Ctrl-C is noticed
+LEAVE = 5.0  # seconds that recordings have after it to hand over what is done
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class Options:
     nbest: int = 10  # hypotheses of a segment in JSON
     top: int = 10  # hypotheses of a segment in the table
     terminal: bool = False  # is the table for one?
+    stream: bool = False  # is the text reported segment by segment? formats is one of STREAMED then
 
 
 @dataclass(frozen=True)
@@ -57,39 +66,69 @@ def transcribe_all(
 ) -> Summary:
     """Transcribe recordings, so many at a time, each in a process that may die without harm to the others.
 
-    load: gives the recogniser, the same each time; what it has made before, all processes share.
-    Ctrl-C ends it early; what is done by then is told.
+    Where there are fewer left than `processes`, several share the work on one. load: gives the recogniser, the same
+    each time; what it has made before, all processes share. Ctrl-C ends it early; what is done by then is told, of
+    recordings under way as well. Another Ctrl-C doesn't wait for those.
     """
     done = failed = 0
-    interrupted = False
+    waiting = deque(range(len(recordings)))
+    cores = mmap.mmap(-1, len(recordings) + 1)  # that may work on each, a byte each; shared by the processes
+    cores[:-1] = bytes([1]) * len(recordings)
 
-    def work(recording: Recording, report: workers.Report) -> Outcome:
-        return transcribe_one(load, recording, options, report if bar.tick else None)
+    def work(index: int, report: Report) -> Outcome:
+        jobs = partial(cores.__getitem__, index)
+        return transcribe_one(load, recordings[index], options, jobs, report, steps=bar.tick is not None)
 
-    try:
-        with closing(workers.share(recordings, work, processes, bar.tick)) as events:
-            for event in events:
-                if isinstance(event, Result | Died):
-                    outcome = event.value if isinstance(event, Result) else Outcome({}, _death(event.signal))
-                    with bar.hidden(), uninterrupted():
-                        failed += not output.write(event.index, recordings[event.index], outcome)
-                        done += 1
-                    bar.finish(event.index)
-                elif isinstance(event, Progress):
-                    bar.advance(event.index, *event.report)
-                bar.draw()
-    except KeyboardInterrupt:
-        interrupted = True
-    bar.close()
-    with suppress(KeyboardInterrupt), uninterrupted():
+    with interrupts() as presses, closing(Workers(work, leaders=True)) as workers:
+        asked = False  # have those at work been asked for what is done?
+        while waiting or workers.busy:
+            while waiting and len(workers.busy) < processes:
+                index = waiting.popleft()
+                workers.start(index, index)
+            if not waiting:
+                for place, index in enumerate(busy := workers.busy):
+                    cores[index] = min(255, processes // len(busy) + (place < processes % len(busy)))
+            for event in workers.wait(LOOK):
+                if isinstance(event, Progress):
+                    if isinstance(event.report, str):
+                        with bar.hidden():
+                            output.add(event.report)
+                    else:
+                        bar.advance(event.key, *event.report)
+                    continue
+                outcome = event.value if isinstance(event, Result) else Outcome({}, _death(event.signal))
+                unfinished = outcome.partial or (asked and isinstance(event, Died))
+                if not unfinished or outcome.warnings:
+                    with bar.hidden():
+                        written = output.write(event.key, recordings[event.key], outcome)
+                    failed += not written
+                done += not unfinished
+                bar.finish(event.key)
+            bar.draw()
+            if presses and not asked:
+                asked = True
+                waiting.clear()
+                workers.terminate()
+            if presses and (len(presses) > 1 or time.monotonic() > presses[0] + LEAVE):
+                break
+        bar.close()
         output.close()
-    return Summary(done, failed, interrupted)
+    return Summary(done, failed, bool(presses))
 
 
 def transcribe_one(
-    load: Callable[[], Recognizer], recording: Recording, options: Options, report: workers.Report | None = None
+    load: Callable[[], Recognizer],
+    recording: Recording,
+    options: Options,
+    jobs: Callable[[], int],
+    report: Report,
+    steps: bool,
 ) -> Outcome:
-    """Transcribe a recording; whatever goes wrong becomes the outcome's problem."""
+    """Transcribe a recording; whatever goes wrong becomes the outcome's problem.
+
+    jobs: how many processes may share the work. report: takes the text if it is to be streamed and, with `steps`, pairs
+    of the seconds done since the last one and the share of the recording done, 0..1. SIGTERM ends it early.
+    """
     try:
         if recording.problem:
             raise AudioError(recording.problem)
@@ -97,24 +136,101 @@ def transcribe_one(
             recognizer = load()
         except ValueError as error:
             return Outcome({}, str(error))
+        found: list[Segment] = []
+        warnings: list[str] = []
+        step = _steps(recording.path, options, report) if steps else None
+        nbest = recognizer.search.config.nbest if TABLE in options.formats else options.nbest
         with opened(recording.path) as source:
-            transcript = recognizer.transcribe(
-                source,
-                channel=options.channel,
-                start=options.start,
-                end=options.end,
-                nbest=recognizer.search.config.nbest if TABLE in options.formats else options.nbest,
-                progress=_steps(recording.path, options, report) if report else None,
+            segments = _UntilTerminated(
+                recognizer.listen(
+                    source,
+                    channel=options.channel,
+                    start=options.start,
+                    end=options.end,
+                    nbest=nbest,
+                    jobs=jobs,
+                    warn=warnings.append,
+                )
             )
-        texts = {form: render(form, recognizer, recording, transcript, options) for form in options.formats}
-        return Outcome(texts, warnings=tuple(transcript.warnings))
+
+            def kept() -> Iterator[Segment]:
+                for segment in segments:
+                    found.append(segment)
+                    if step:
+                        step(segment.end - options.start)
+                    yield segment
+
+            if options.stream:
+                for text in stream(options.formats[0], recording, kept(), options):
+                    report(text)
+            else:
+                deque(kept(), maxlen=0)
+        if segments.terminated and not found:
+            return Outcome({}, partial=True)
+        if segments.terminated:
+            warnings.append(f"interrupted: its transcript ends at {clock(found[-1].end)}")
+        transcript = Transcript(total(found, options.start), found, warnings)
+        forms = () if options.stream else options.formats
+        texts = {form: render(form, recognizer, recording, transcript, options) for form in forms}
+        return Outcome(texts, warnings=tuple(warnings), partial=segments.terminated)
     except AudioError as error:
         return Outcome({}, str(error))
     except MemoryError:
         return Outcome({}, "not enough memory: try --threads 1, or cut the recording")
+    except HelperDied as death:
+        return Outcome({}, _death(death.signal))
     except Exception as error:  # a fault of ours shall not cost the other recordings
         described = " ".join(f"{type(error).__name__}: {error}".split())
         return Outcome({}, f"a fault of nicebeach ({described}): please report it")
+
+
+class _Terminated(BaseException):
+    pass
+
+
+class _UntilTerminated:
+    """Segments, until SIGTERM comes: the parent wants those that are there."""
+
+    def __init__(self, segments: Iterator[Segment]) -> None:
+        self._segments = segments
+        self._waits = False  # for the next?
+        self.terminated = False
+
+    def __iter__(self) -> Iterator[Segment]:
+        signal.signal(signal.SIGTERM, self._terminate)
+        try:
+            while not self.terminated:
+                self._waits = True
+                segment = next(self._segments, None)
+                self._waits = False
+                if segment is None:
+                    return
+                yield segment
+        except (_Terminated, AudioError):  # what reads may take the one for the other
+            if not self.terminated:
+                raise
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the result comes anyway
+
+    def _terminate(self, *_: object) -> None:
+        self.terminated = True
+        if self._waits:
+            raise _Terminated
+
+
+def stream(form: str, recording: Recording, segments: Iterator[Segment], options: Options) -> Iterator[str]:
+    """A transcript in one of STREAMED, piece by piece as segments come; text has a line a segment."""
+    words = chain.from_iterable(segment.words for segment in segments)
+    match form:
+        case "tsv":
+            return formats.tsv_rows(formats.divided(words, options.word_times), options.confidence)
+        case "srt":
+            return formats.srt_cues(formats.divided(words, options.word_times))
+        case "vtt":
+            return formats.vtt_cues(formats.divided(words, options.word_times))
+        case "ctm":
+            return (_ctm(segment.words, recording, options) for segment in segments)
+    return (formats.txt(segment.words, options.word_times, options.confidence) for segment in segments if segment.words)
 
 
 def render(form: str, recognizer: Recognizer, recording: Recording, transcript: Transcript, options: Options) -> str:
@@ -129,7 +245,7 @@ def render(form: str, recognizer: Recognizer, recording: Recording, transcript: 
         case "vtt":
             return formats.vtt(transcript.words, options.word_times)
         case "ctm":
-            return formats.ctm(transcript.words, printable(Path(recording.output)), CTM_CHANNEL[options.channel])
+            return _ctm(transcript.words, recording, options)
         case "json":
             item = scored.as_json(as_text(recording.path), transcript, recognizer.weights)
             return json.dumps(item) + "\n"
@@ -137,7 +253,11 @@ def render(form: str, recognizer: Recognizer, recording: Recording, transcript: 
     return scored.table(printable(recording.path), transcript, *weights, options.top, options.terminal)
 
 
-def _steps(path: Path, options: Options, report: workers.Report) -> Callable[[float], None]:
+def _ctm(words: Sequence[Word], recording: Recording, options: Options) -> str:
+    return formats.ctm(words, printable(Path(recording.output)), CTM_CHANNEL[options.channel])
+
+
+def _steps(path: Path, options: Options, report: Report) -> Callable[[float], None]:
     """Takes the seconds done; reports those since the last time, and which share of the recording is done (0..1)."""
     known = duration(path) if path.is_file() else None
     end = min((seconds for seconds in (known, options.end) if seconds), default=0.0)
@@ -161,18 +281,11 @@ def _death(number: int) -> str:
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until this is over, so that nothing is left half told."""
-    came = False
-
-    def wait(*_: object) -> None:
-        nonlocal came
-        came = True
-
-    before = signal.signal(signal.SIGINT, wait)
+def interrupts() -> Iterator[list[float]]:
+    """The times at which Ctrl-C was pressed, by the monotonic clock; it interrupts nothing, so nothing is half told."""
+    presses: list[float] = []
+    before = signal.signal(signal.SIGINT, lambda *_: presses.append(time.monotonic()))
     try:
-        yield
+        yield presses
     finally:
         signal.signal(signal.SIGINT, before)
-    if came:
-        raise KeyboardInterrupt

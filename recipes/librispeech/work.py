@@ -25,7 +25,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from asr.transcription.workers import die_with_parent
+from asr.workers import die_with_parent
 from lm.files import read_toml
 
 EXP = Path("exp")  # where the settings files, too, have their manifests and texts

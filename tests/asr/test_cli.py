@@ -18,10 +18,11 @@ import pytest
 import soundfile
 from typer.testing import CliRunner, Result
 
+from asr.audio import reading
 from asr.cli import app
 from asr.cli.transcribe import read_time
 from asr.recognizer import Recognizer
-from asr.transcription.transcribe import FORMATS
+from asr.transcription.transcribe import FORMATS, STREAMED
 from lm.bundle import DEFAULT
 
 DATA = Path(__file__).parents[1] / "data"
@@ -159,7 +160,7 @@ def test_explain(transcribe: Transcribe, expected: dict[Path, str]) -> None:
     assert "leave out the other options" in result.stderr
 
 
-def started(tiny_bundle: Path, *arguments: object) -> subprocess.Popen[bytes]:
+def started(tiny_bundle: Path, *arguments: object, stderr: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
     """The command as a process, in a group of its own, whose standard input nobody writes to."""
     command = [sys.executable, "-m", "asr.cli", "transcribe", "--model", tiny_bundle, *arguments]
     pipe = subprocess.PIPE
@@ -167,7 +168,7 @@ def started(tiny_bundle: Path, *arguments: object) -> subprocess.Popen[bytes]:
         list(map(str, command)),
         stdin=pipe,
         stdout=pipe,
-        stderr=pipe,
+        stderr=stderr,
         cwd=ROOT,
         start_new_session=True,
         # Tests that a shell runs in the background ignore Ctrl-C, and so would what they start.
@@ -176,7 +177,11 @@ def started(tiny_bundle: Path, *arguments: object) -> subprocess.Popen[bytes]:
 
 
 def children(process: subprocess.Popen[bytes]) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    return below(process.pid)
+
+
+def below(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def wait_for(condition: Callable[[], Any]) -> None:
@@ -244,6 +249,133 @@ def test_a_killed_command_leaves_no_process(tiny_bundle: Path) -> None:
     wait_for(lambda: not alive(child))
     for stream in (process.stdin, process.stdout, process.stderr):
         stream.close()
+
+
+@pytest.fixture(scope="module")
+def long(recordings: dict[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording that takes long enough to be interrupted: an hour, 8 bits at 8 kHz."""
+    speech = np.concatenate([reading.load(path) for path in recordings])[::2]
+    path = tmp_path_factory.mktemp("long") / "hour.wav"
+    soundfile.write(path, np.tile(speech, 3600 * 8000 // len(speech)), 8000, subtype="ULAW")
+    return path
+
+
+@pytest.mark.parametrize("form", STREAMED)
+def test_a_stream_is_what_is_printed_at_the_end(
+    transcribe: Transcribe, long: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["--format", form, "--end", "90", "--threads", "2", long]
+    whole, streamed = transcribe(*command), transcribe("--stream", *command)
+    assert (streamed.exit_code, streamed.stderr) == (0, "")
+    if form == "txt":  # it has a line a segment
+        assert streamed.stdout.count("\n") > 2
+        assert streamed.stdout.split() == whole.stdout.split()
+    else:
+        assert streamed.stdout == whole.stdout
+
+
+def test_a_terminal_is_streamed_to(tiny_bundle: Path, long: Path) -> None:
+    command = [sys.executable, "-m", "asr.cli", "transcribe", "--model", str(tiny_bundle), "--end", "60", str(long)]
+    ours, theirs = pty.openpty()
+    subprocess.run(command, stdout=theirs, stderr=theirs, cwd=ROOT, check=True)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal's end
+        while data := os.read(ours, 4096):
+            shown += data
+    os.close(ours)
+    assert shown.count(b"\n") > 2
+    assert b"0/1" not in shown  # no bar between its lines
+
+
+def test_what_cannot_be_streamed(transcribe: Transcribe, long: Path, tmp_path: Path) -> None:
+    for options, what in (
+        (["--format", "json"], "json"),
+        (["--explain"], "--explain"),
+        (["--output-dir", tmp_path], "--output-dir"),
+        ([long.parent, DATA], "these are 4"),
+    ):
+        result = transcribe("--stream", *options, long)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("error: --stream")
+        assert what in result.stderr
+
+
+def test_ctrl_c_keeps_what_is_done_of_a_recording(tiny_bundle: Path, long: Path, tmp_path: Path) -> None:
+    """Printed, streamed, or in files that nobody takes for whole ones."""
+    process = started(tiny_bundle, "--stream", "--threads", "2", long)
+    first = process.stdout.readline()
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert first.strip()
+    interrupted, count = err.decode().splitlines()
+    assert interrupted.startswith(f"warning: {long}: interrupted: its transcript ends at ")
+    assert count == "interrupted: 0 of 1 files were done"
+
+    partial = tmp_path / "hour.json.partial"
+    terminal, theirs = pty.openpty()
+    command = ["--format", "json", "--output-dir", tmp_path, "--threads", "2", long]
+    process = started(tiny_bundle, *command, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while b" left" not in shown:  # so a part is done
+        shown += os.read(terminal, 4096)
+    os.killpg(process.pid, signal.SIGINT)
+    with contextlib.suppress(OSError):  # the terminal's end
+        while data := os.read(terminal, 4096):
+            shown += data
+    os.close(terminal)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"what was done of it is in {partial}\r\n" in shown.decode()
+    assert [path.name for path in tmp_path.glob("[!.]*")] == [partial.name]
+    item = json.loads(partial.read_text())
+    assert item["duration"] == item["segments"][-1]["end"] < 3600
+    assert "interrupted" in item["warnings"][0]
+
+    short = ["--end", "20", "--format", "json", "--output-dir", tmp_path, long]
+    process = started(tiny_bundle, *short)
+    process.communicate(timeout=60)
+    assert process.returncode == 0  # it wasn't taken for done
+    assert [path.name for path in tmp_path.glob("[!.]*")] == ["hour.json"]
+
+
+def test_a_helper_that_dies_costs_its_recording(tiny_bundle: Path, long: Path, expected: dict[Path, str]) -> None:
+    path, text = next(iter(expected.items()))
+    process = started(tiny_bundle, "--threads", "2", path, long)
+    wait_for(lambda: any(below(child) for child in children(process)))
+    next(os.kill(below(child)[0], signal.SIGKILL) for child in children(process) if below(child))
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out.decode()) == (1, f"{path}: {text}\n")
+    assert err.decode().splitlines() == [
+        f"error: {long}: its process was killed, perhaps for want of memory: try --threads 1",
+        "1 of 2 files failed",
+    ]
+
+
+def test_a_killed_command_leaves_no_helper(tiny_bundle: Path, long: Path) -> None:
+    process = started(tiny_bundle, "--threads", "2", long)
+    wait_for(lambda: any(below(child) for child in children(process)))
+    (child,) = children(process)
+    helpers = below(child)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not any(map(alive, [child, *helpers])))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_midway(transcribe: Transcribe, tmp_path: Path, threads: int) -> None:
+    """What was found before is printed only if it is streamed."""
+    samples = np.tile(reading.load(DATA / "5789-70653-0013.flac"), 20)
+    samples[-1] = np.nan
+    soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
+    for options, lines in (([], 0), (["--stream"], 1)):
+        result = transcribe("--threads", threads, *options, tmp_path / "nan.wav")
+        assert result.exit_code == 1
+        assert min(1, result.stdout.count("\n")) == lines
+        assert result.stderr.startswith(f"error: {tmp_path / 'nan.wav'}: ")
+        assert result.stderr.count("\n") == 1
 
 
 def alive(pid: int) -> bool:

@@ -336,6 +336,23 @@ def test_the_language_models_go_on_where_a_sentence_does(
             context = Context(before, state_after(words, recognizer.lstm, context.lstm, not goes_on))
 
 
+@pytest.mark.parametrize(("carry_context", "pause"), [(False, 0), (False, 12), (True, 12), (False, 1000)])
+def test_processes_change_nothing(
+    tiny_bundle: Path, talk: np.ndarray, carry_context: bool, pause: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether segments may be decoded side by side or each needs the one before."""
+    monkeypatch.setattr(segments, "PAUSE", pause)
+    monkeypatch.setattr(segments, "LONGEST", 250)
+    monkeypatch.setattr(segments, "SHORTEST", 125)
+    recognizer = Recognizer(tiny_bundle)
+    recognizer.carry_context = carry_context
+    alone = recognizer.transcribe(talk)
+    assert len(alone.segments) > 3
+    assert recognizer.transcribe(talk, jobs=2) == alone
+    growing = iter([*[1] * 7, *[3] * 1000])
+    assert recognizer.transcribe(talk, jobs=lambda: next(growing)) == alone
+
+
 def test_every_recording_begins_without_context(tiny_bundle: Path, talk: np.ndarray) -> None:
     recognizer, found = segments_of(tiny_bundle, talk, carry_context=True)
     assert list(recognizer.segments([talk], nbest=100)) == found

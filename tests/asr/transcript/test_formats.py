@@ -1,26 +1,12 @@
 import re
 from collections.abc import Callable
-from dataclasses import replace
-from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from asr.transcript import Segment, Transcript, Word
-from asr.transcript.formats import ctm, cues, srt, tsv, txt, vtt
+from asr.transcript.formats import ctm, srt, tsv, txt, vtt
 
 WORDS = [Word("RECOGNIZE", 0.1, 0.6, 0.9), Word("SPEECH", 0.6, 1.1, 0.8)]
-
-
-def spoken(text: str, seconds: float = 0.3, pauses: dict[int, float] | None = None) -> list[Word]:
-    """Words that last so long each, and the pauses before some of them."""
-    words, time = [], 0.5
-    for place, word in enumerate(text.split()):
-        time += (pauses or {}).get(place, 0.0)
-        words.append(Word(word, time, time + seconds, 0.5))
-        time += seconds
-    return words
 
 
 def test_text() -> None:
@@ -63,11 +49,48 @@ CALL = [
     Word("HELLO", 0.5, 0.9, 0.9, "left"),
     Word("WHO", 1.6, 1.8, 0.8, "right"),
     Word("IS", 1.8, 2.0, 0.7, "right"),
-    Word("I", 1.9, 2.0, 0.6, "left"),
+    Word("I", 1.95, 2.0, 0.6, "left"),
     Word("AM", 2.0, 2.2, 0.6, "left"),
     Word("THIS", 2.1, 2.3, 0.5, "right"),
-    Word("YES", 2.9, 3.1, 0.5, "right"),
+    Word("YES", 3.4, 3.6, 0.5, "right"),
 ]
+
+
+def written(text: str, pauses: dict[int, float]) -> list[Word]:
+    words, time = [], 0.0
+    for place, token in enumerate(text.split()):
+        time += pauses.get(place, 0.0)
+        words.append(Word(token.strip(".,").upper(), time, time + 0.5, 0.9, written=token))
+        time += 0.5
+    return words
+
+
+def test_readable_text_has_paragraphs() -> None:
+    words = written("We met. He spoke. Then, after a while, she left. We stayed.", {2: 1.0, 4: 2.5, 5: 3.0, 9: 0.5})
+    assert txt(words) == "We met. He spoke.\n\nThen, after a while, she left. We stayed.\n"
+    assert txt(words, timestamps=True).startswith("[0:00:00] We met. He spoke.\n\n[0:00:05] Then, after")
+    assert txt(words, line_width=20) == ("We met. He spoke.\n\nThen, after a while,\nshe left. We stayed.\n")
+    assert (
+        txt([Word("HELLO", 0, 1, 0.9, written="Hello."), Word("YOU", 5, 6, 0.9, written="You.")]) == "Hello.\n\nYou.\n"
+    )
+
+
+def test_long_paragraphs_end_where_a_breath_is_drawn() -> None:
+    sentences = " ".join(["One two three four."] * 80)
+    breaths = dict.fromkeys(range(100, 320, 100), 0.9)
+    assert [len(part.split()) for part in txt(written(sentences, breaths)).split("\n\n")] == [100, 100, 100, 20]
+    assert [len(part.split()) for part in txt(written(sentences, {})).split("\n\n")] == [160, 160]
+
+
+def test_words_written_together_have_one_line() -> None:
+    words = [Word("TWENTY", 0, 0.5, 0.9, written="23."), Word("THREE", 0.5, 1, 0.7, written="")]
+    assert txt(words, word_times=True, confidence=True) == "0.00\t1.00\t0.800\t23.\n"
+    assert ctm(words).splitlines() == ["- 1 0.00 0.50 TWENTY 0.900", "- 1 0.50 0.50 THREE 0.700"]
+
+
+def test_readable_turns() -> None:
+    call = [Word("HELLO", 0, 0.5, 0.9, "left", "Hello."), Word("YES", 1, 1.5, 0.9, "right", "Yes?")]
+    assert txt(call) == "left: Hello.\n\nright: Yes?\n"
 
 
 def test_channels_as_text_and_tables() -> None:
@@ -91,15 +114,15 @@ def test_channels_as_text_and_tables() -> None:
 def test_channels_as_subtitles() -> None:
     assert srt(CALL).split("\n\n")[:3] == [
         "1\n00:00:00,500 --> 00:00:01,500\nleft: HELLO",
-        "2\n00:00:01,600 --> 00:00:02,600\nright: WHO IS THIS",
-        "3\n00:00:01,900 --> 00:00:02,900\nleft: I AM",
+        "2\n00:00:01,600 --> 00:00:02,659\nright: WHO IS THIS",
+        "3\n00:00:01,950 --> 00:00:02,950\nleft: I AM",
     ]
     assert vtt(CALL).split("\n\n")[1:3] == [
         "00:00:00.500 --> 00:00:01.500\n<v Left>HELLO",
         "00:00:01.600 --> 00:00:02.600\n<v Right>WHO IS THIS",
     ]
     # With the channel before them, they still fit.
-    long = [replace(word, channel="right") for word in spoken("NUMBERED " * 9)]
+    long = [Word("NUMBERED", 0.3 * number, 0.3 * number + 0.3, 0.5, "right") for number in range(9)]
     for block in srt(long).strip().split("\n\n"):
         lines = block.split("\n")[2:]
         assert len(lines) <= 2
@@ -137,37 +160,3 @@ def test_what_players_would_take_for_something_else() -> None:
 def test_words_that_are_none(word: Callable[[], Word], problem: str) -> None:
     with pytest.raises(ValueError, match=re.escape(problem)):
         word()
-
-
-def test_cues_end_at_pauses() -> None:
-    words = spoken("ONE TWO THREE FOUR FIVE SIX", pauses={2: 0.7, 4: 0.3})
-    assert [cue.text for cue in cues(words)] == ["ONE TWO", "THREE FOUR FIVE SIX"]
-    # What is too long for one is cut where the speaker drew breath, if that is near the middle.
-    words = spoken("NUMBER " * 20, pauses={9: 0.1, 1: 0.4})
-    assert [len(cue.words) for cue in cues(words)] == [9, 11]
-
-
-@given(
-    st.lists(
-        st.tuples(st.text("AB'", min_size=1, max_size=60), st.floats(-0.1, 2), st.floats(0, 9)), min_size=1, max_size=60
-    )
-)
-def test_cues_fit_the_screen(drawn: list[tuple[str, float, float]]) -> None:
-    words, time = [], 0.0
-    for word, pause, seconds in drawn:
-        start = max(0.0, time + pause)
-        time = start + seconds
-        words.append(Word(word, start, time, 0.5))
-    found = cues(words)
-    assert [word for cue in found for word in cue.words] == words
-    for cue, following in pairwise(found):
-        assert cue.end <= following.start
-    for cue, block in zip(found, srt(words).split("\n\n"), strict=False):
-        lines = block.split("\n")[2:]
-        assert cue.start < cue.end
-        assert " ".join(lines) == cue.text
-        if len(cue.words) > 1:
-            assert len(lines) <= 2
-            assert cue.words[-1].end - cue.words[0].start <= 7
-        for line in lines:
-            assert len(line) <= 42 or " " not in line

@@ -1,0 +1,106 @@
+"""Processes that work, and those that die of it."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from asr.workers import Died, HelperDied, Helpers, Progress, Report, Result, Workers
+
+
+class Owner:
+    """Whose methods helpers call."""
+
+    def square(self, number: int) -> tuple[int, int]:
+        return number * number, os.getpid()
+
+    def fail(self, number: int) -> int:
+        if number == 3:
+            raise ValueError("three")
+        return number
+
+    def copy(self, item: bytes) -> bytes:
+        return item
+
+    def die(self, number: int) -> int:
+        if number == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+
+@pytest.fixture
+def helpers() -> Iterator[Helpers]:
+    made = Helpers(Owner(), lambda: 3)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_results_come_in_order(jobs: int) -> None:
+    helpers = Helpers(Owner(), lambda: jobs)
+    squares, processes = zip(*helpers.map(Owner().square, range(100)), strict=True)
+    helpers.close()
+    assert list(squares) == [number * number for number in range(100)]
+    assert (set(processes) == {os.getpid()}) == (jobs == 1)
+    assert len(set(processes)) <= jobs
+
+
+@pytest.mark.parametrize(("jobs", "ahead"), [(1, 1), (2, 5), (4, 9)])
+def test_only_a_few_are_taken_ahead(jobs: int, ahead: int) -> None:
+    """Or a long recording would lie in memory."""
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for number in range(100):
+            taken += 1
+            yield number
+
+    helpers = Helpers(Owner(), lambda: jobs)
+    for done, _ in enumerate(helpers.map(Owner().square, items())):
+        assert taken <= done + ahead
+    helpers.close()
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_what_a_part_raises_is_raised(jobs: int) -> None:
+    helpers = Helpers(Owner(), lambda: jobs)
+    found = helpers.map(Owner().fail, range(10))
+    assert [next(found) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="three"):
+        next(found)
+    helpers.close()
+
+
+def test_a_helper_that_dies_is_told(helpers: Helpers) -> None:
+    found = helpers.map(Owner().die, range(10))
+    assert [next(found) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(HelperDied) as death:
+        next(found)
+    assert death.value.signal == signal.SIGKILL
+    assert list(helpers.map(Owner().fail, [7, 8])) == [7, 8]  # another takes its place
+
+
+def test_large_parts_block_nobody(helpers: Helpers) -> None:
+    """Neither side may wait for the other to read what a pipe can't hold."""
+    large = [bytes([number]) * 5_000_000 for number in range(12)]
+    assert list(helpers.map(Owner().copy, large)) == large
+
+
+def test_workers_report_and_end() -> None:
+    def work(item: int, report: Report) -> int:
+        report("begun")
+        if item == 2:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return 10 * item
+
+    workers = Workers(work)
+    workers.start(0, 1)
+    workers.start(1, 2)
+    events = []
+    while workers.busy:
+        events += workers.wait()
+    workers.close()
+    assert {event for event in events if event.key == 0} == {Progress(0, "begun"), Result(0, 10)}
+    assert {event for event in events if event.key == 1} == {Progress(1, "begun"), Died(1, signal.SIGSEGV)}
