@@ -263,7 +263,8 @@ class Recognizer:
         # Merged, the channels are decoded side by side, so that few blocks wait for the slowest.
         copies = tee(chain([first], blocks), len(names))
         sides = [
-            self._segments_of(*side, start, nbest, warn, jobs) for side in zip(count(), names, copies, strict=False)
+            self._segments_of(index, name, copy, start, nbest, warn, jobs)
+            for index, (name, copy) in enumerate(zip(names, copies, strict=True))
         ]
         yield from heapq.merge(*sides, key=lambda segment: segment.start)
 
