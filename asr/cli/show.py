@@ -36,6 +36,8 @@ def show(
         asr show interview.mp3 --start 0:12:00 --end 0:12:30 --output quote.svg
     """
     with one_line_errors():
+        if channel is Channel.each:
+            raise ValueError("--channel each: a picture is of one channel: give left, right or mix")
         from lm.pictures import check_name, write
 
         check_name(output)

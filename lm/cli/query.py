@@ -227,8 +227,9 @@ def show(
     with one_line_errors():
         from lm.bundle import DEFAULT
         from lm.query import open_models, places
-        from lm.text.normalise import normalize
+        from lm.text.normalise import normalize, warn_left_out
 
+        warn_left_out(text)
         if output:
             from lm.pictures import check_name
 

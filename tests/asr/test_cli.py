@@ -475,6 +475,14 @@ def test_both_sides_of_a_call(transcribe: Transcribe, call: Path) -> None:
     assert "left, 0.00 to " in transcribe("--channel", "each", "--explain", call).stdout
 
 
+def test_a_picture_is_of_one_channel(call: Path) -> None:
+    result = CliRunner().invoke(app, ["show", str(call), "--output", "x.png", "--channel", "each"])
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "error: --channel each: a picture is of one channel: give left, right or mix\n",
+    )
+
+
 def test_a_call_that_is_mixed_gets_a_hint(transcribe: Transcribe, call: Path, recordings: dict[Path, str]) -> None:
     result = transcribe(call, *recordings)
     hint = "its channels differ: two sides of a call? --channel each transcribes both"

@@ -92,9 +92,9 @@ def test_scored_words_that_are_unknown_are_named_on_stderr(bundle: Path, command
     assert result.stderr.endswith("not in the vocabulary, taken as <unk>: NOWHERE, ZORGLUB\n")
 
 
-@pytest.mark.parametrize("command", ["score", "compare", "next", "generate"])
+@pytest.mark.parametrize("command", ["score", "compare", "next", "generate", "show"])
 def test_text_in_other_scripts_is_told(bundle: Path, command: str) -> None:
-    texts = ["Привет,", "the man"] if command in ("score", "compare") else ["Привет,"]
+    texts = ["Привет,", "the man"] if command in ("score", "compare") else ["Привет, the"]
     result = run(command, *texts, "--bundle", bundle)
     assert result.exit_code == 0
     assert "in no letters of English, left out: Привет," in result.stderr.splitlines()
