@@ -33,6 +33,7 @@ MOST_PLANES = 8  # of channels that lie apart; PyAV looks for more of so many or
 MOST_UNFRAMED = 1 << 26  # bytes
 # Those that say how long they are, where others are guessed from the bit rate, or from the last time stamp.
 KNOW_LENGTH = "matroska,webm avi asf flv flac caf wav w64 aiff ape wv tta tak".split()
+AVI_HEADER = 8  # bytes before each packet, at which its index points
 MATROSKA = "matroska,webm"  # whose length counts from 0, not from where its first stream begins
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 INDEX_LAST = (MP4, "wtv", "mxf")  # and it may be long
@@ -133,11 +134,16 @@ def _framed(container: "InputContainer", sound: "AudioStream", start: float, pro
     # What players call the beginning of a file is that of the first of its streams.
     origin = (container.start_time or 0) / MICROSECONDS
     clock, rate, lost, heard, begun = Clock(), sound.rate or SAMPLE_RATE, 0.0, 0.0, False
+    # Packets of an AVI have no time stamps, and are counted: but for its index, those that are damaged weren't.
+    entries = getattr(sound, "index_entries", ()) if container.format.name == "avi" else ()  # PyAV had none once
+    index = {entry.pos + AVI_HEADER: entry.timestamp for entry in entries}
     latest, read = 0.0, 0  # second and byte up to which there are packets
 
     def of_sound() -> Iterator["Packet | None"]:
         nonlocal latest, read
         for packet in _packets(container):
+            if packet.stream is sound and packet.pts is not None:
+                packet.pts = max(packet.pts, index.get(packet.pos, packet.pts))
             latest = max(latest, (_stamp(packet, origin) or 0.0) + _seconds(packet))
             read = max(read, (packet.pos or 0) + packet.size)
             if packet.stream is sound:

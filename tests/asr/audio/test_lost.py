@@ -49,6 +49,7 @@ CODECS: dict[str, Callable[[np.ndarray], bytes]] = {
     "wav, G.726": partial(make.by_ffmpeg, container="wav", codec="g726", rate=8000),
     "wav, mp3": partial(make.by_ffmpeg, container="wav", codec="libmp3lame"),
     "avi": partial(make.by_ffmpeg, container="avi", codec="libmp3lame"),
+    "avi, AC-3": partial(make.by_ffmpeg, container="avi", codec="ac3", rate=48_000),
 }
 needs_codecs = pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="the extra codecs is not installed")
 ALL = [*FORMS, *(pytest.param(name, marks=needs_codecs) for name in CODECS)]
@@ -207,7 +208,7 @@ def test_a_lost_index_is_told() -> None:
 
 @pytest.mark.parametrize("damage", [make.zeroed, make.noised])
 @pytest.mark.parametrize(
-    "form", some("m4a", "aac", "mp3", "flac", "vorbis", "opus", "mkv", "webm", "ts", "fragments of mp4", "caf, ALAC")
+    "form", some(*"m4a aac mp3 flac vorbis opus mkv webm ts avi".split(), "avi, AC-3", "fragments of mp4", "caf, ALAC")
 )
 def test_what_is_damaged_costs_nothing_else(form: str, damage: Callable[[bytes], bytes]) -> None:
     """0.2 s of 6.8 are, or as much as lies together."""
