@@ -6,7 +6,7 @@
     >>> transcript.text
     'AND WHAT TIME IT WAS SHE HAD ASKED WHAT THE TIME WAS'
     >>> transcript.words[1]
-    Word(word='WHAT', start=0.48, end=0.64, confidence=0.991)
+    Word(word='WHAT', start=0.48, end=0.64, confidence=0.951)
     >>> for hypothesis in transcript.segments[0].nbest[:2]:
     ...     print(f"{hypothesis.acoustic:.1f} {hypothesis.ngram:.1f} {hypothesis.lstm:.1f} {hypothesis.text}")
     -23.5 -56.8 -48.6 AND WHAT TIME IT WAS SHE HAD ASKED WHAT THE TIME WAS
