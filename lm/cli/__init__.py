@@ -24,5 +24,6 @@ for command in (
     training.build_ngram,
     training.train,
     training.export,
+    training.train_readable,
 ):
     app.command()(command)

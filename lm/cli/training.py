@@ -130,3 +130,28 @@ def export(
             if path and not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file")
         run(output, vocabulary, lstm, ngram, words, mixture_weight)
+
+
+def train_readable(
+    settings: Annotated[Path, typer.Argument(help="A TOML file; recipes/readable/readable.toml is one.")],
+    output: Annotated[Path, typer.Option(help="The folder for checkpoints and TensorBoard logs.")],
+    vectors: Annotated[
+        Path | None, typer.Option(help="A model folder: begin with the vectors that its LSTM has for words.")
+    ] = None,
+) -> None:
+    """Train the tagger that gives words their case and marks; print the path of its best checkpoint.
+
+    A training that was stopped goes on from its last checkpoint when the same command is given again.
+
+    Examples:
+
+        lm train-readable recipes/readable/readable.toml --vectors asr/default_model --output exp/readable/tagger
+    """
+    with one_line_errors():
+        from lm.training.engine import processes
+        from lm.training.readable import read_config
+        from lm.training.readable import train as run
+
+        best = run(read_config(settings), output, vectors)
+        if processes()[0] == 0:
+            print(best)

@@ -131,14 +131,10 @@ def sentences(lines: Iterable[str], dropped: Counter[str] | None = None) -> Iter
     dropped = Counter() if dropped is None else dropped
     lines = [line.strip() for line in lines]
     by_turns = a_line_each(lines)
-    for paragraph in turns(lines) if by_turns else _paragraphs(lines):
-        reason, text = _turn_text(paragraph) if isinstance(paragraph, str) else _paragraph_text(paragraph)
-        if reason:
-            dropped[reason] += 1
-            continue
+    for text in passages(lines, dropped):
         for sentence in SENTENCE_END.split(text):
             words = _words(sentence)
-            if not FOREIGN.isdisjoint(words) and _is_foreign(words):
+            if not FOREIGN.isdisjoint(words) and is_foreign(words):
                 dropped["foreign"] += 1
             elif by_turns and not MISSPELT.isdisjoint(words):
                 dropped["unpunctuated"] += 1
@@ -148,7 +144,22 @@ def sentences(lines: Iterable[str], dropped: Counter[str] | None = None) -> Iter
                 yield " ".join(words)
 
 
-def _is_foreign(words: list[str]) -> bool:
+def passages(lines: Iterable[str], dropped: Counter[str]) -> Iterator[str]:
+    """The paragraphs or turns of a plain text, with everything spelt out but with their case and marks.
+
+    `sentences` says what is left out, and counted in `dropped`.
+    """
+    lines = [line.strip() for line in lines]
+    for paragraph in turns(lines) if a_line_each(lines) else _paragraphs(lines):
+        reason, text = _turn_text(paragraph) if isinstance(paragraph, str) else _paragraph_text(paragraph)
+        if reason:
+            dropped[reason] += 1
+        else:
+            yield text
+
+
+def is_foreign(words: Sequence[str]) -> bool:
+    """Whether a sentence, normalised, has more of the commonest words of other languages than of English ones."""
     foreign = sum(word in FOREIGN for word in words)
     return foreign > 1 and foreign > sum(word in ENGLISH for word in words)
 

@@ -46,7 +46,7 @@ def _plain_name(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".xz")
 
 
-def _find_books(source: Path, scratch: Path) -> Iterator[tuple[str, Path]]:
+def find_books(source: Path, scratch: Path) -> Iterator[tuple[str, Path]]:
     """The name and file of each book, sorted within a folder; those of an archive are unpacked into `scratch`."""
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such folder or file of books")
@@ -71,7 +71,7 @@ def _find_books(source: Path, scratch: Path) -> Iterator[tuple[str, Path]]:
         yield _plain_name(source), source
 
 
-def _lines(book: Path) -> list[str]:
+def book_lines(book: Path) -> list[str]:
     """The lines of a book: UTF-8, or else Latin-1; without Project Gutenberg's header and licence if marked."""
     unpack = {".gz": gzip.decompress, ".xz": lzma.decompress}.get(book.suffix, bytes)
     try:
@@ -99,7 +99,7 @@ def _start_worker(avoided: frozenset[str]) -> None:
 
 def _normalize_book(book: Path) -> tuple[list[str], Counter[str]]:
     dropped: Counter[str] = Counter()
-    lines = list(sentences(_lines(book), dropped))
+    lines = list(sentences(book_lines(book), dropped))
     if not _avoided:
         return lines, dropped
     kept = [line for line in lines if line not in _avoided and _avoided.isdisjoint(ngrams(line.split()))]
@@ -170,7 +170,7 @@ def prepare_text(
     held: set[int] = set()
     with tempfile.TemporaryDirectory(prefix=".prepare-text-", dir=output.parent) as folder:
         scratch = Path(folder)
-        found = [book for source in sources for book in _find_books(source, scratch)]
+        found = [book for source in sources for book in find_books(source, scratch)]
         names = {name for name, _ in found}
         report = TextReport(excluded=sorted(names & set(exclude)), not_found=sorted(set(exclude) - names))
         chosen = sorted((book for book in found if book[0] not in set(exclude)), key=lambda book: book[0])
@@ -193,7 +193,7 @@ def prepare_text(
                     report.heldout.append(name)
                     report.heldout_words += _write(_first_words(lines, heldout_words // heldout_books), tuning[0])
                     held |= prints
-                elif tuning and heldout_share is not None and zlib.crc32(name.encode()) < heldout_share * 2**32:
+                elif tuning and heldout_share is not None and is_heldout(name, heldout_share):
                     report.heldout.append(name)
                     report.heldout_words += _write(lines, tuning[0])
                     held |= prints
@@ -208,6 +208,11 @@ def prepare_text(
         for path, written in zip(outputs, unfinished, strict=True):
             shutil.move(written, path)
     return report
+
+
+def is_heldout(name: str, share: float) -> bool:
+    """Whether a file of this name is in the share that is held out, by a hash: whatever others come or go."""
+    return zlib.crc32(name.encode()) < share * 2**32
 
 
 def _first_words(lines: list[str], count: int) -> list[str]:

@@ -67,6 +67,16 @@ def _cells(
         bias[:, :old] = torch.from_numpy(weights[layer + name]).view(gates, old)
 
 
+def word_vectors(config: LstmConfig, weights: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The vectors of an LSTM's words, rare ones' at full length too: float32 [vocabulary, hidden]."""
+    first = config.bounds[0]
+    vectors = np.empty((config.vocabulary, config.hidden), np.float32)
+    vectors[:first] = weights["softmax.head.weight"][:first]
+    for k, (low, high) in enumerate(pairwise(config.bounds)):
+        vectors[low:high] = weights[f"softmax.tail.{k}.1.weight"] @ weights[f"softmax.tail.{k}.0.weight"]
+    return vectors
+
+
 def _words(
     state: dict[str, torch.Tensor],
     weights: Mapping[str, np.ndarray],
@@ -75,12 +85,7 @@ def _words(
     ids: np.ndarray,
 ) -> None:
     """ids: of the new model's words in the old one; -1: none."""
-    first = old.bounds[0]
-    vectors = np.zeros((old.vocabulary, old.hidden), np.float32)  # at full length
-    vectors[:first] = weights["softmax.head.weight"][:first]
-    for k, (low, high) in enumerate(pairwise(old.bounds)):
-        vectors[low:high] = weights[f"softmax.tail.{k}.1.weight"] @ weights[f"softmax.tail.{k}.0.weight"]
-    clusters = weights["softmax.head.weight"][first:]
+    vectors, clusters = word_vectors(old, weights), weights["softmax.head.weight"][old.bounds[0] :]
 
     head, first = state["softmax.head.weight"], new.bounds[0]
     head[:] = SMALL * torch.randn(head.shape)
