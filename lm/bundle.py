@@ -52,6 +52,7 @@ class Contents:
     streaming: dict[str, Any] | None = None
     lstm: dict[str, Any] | None = None
     mixture: dict[str, Any] | None = None
+    readable: dict[str, Any] | None = None
     decoder: dict[str, Any] | None = None
     confidence: dict[str, Any] | None = None
 

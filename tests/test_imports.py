@@ -30,6 +30,7 @@ lm
 lm.cli
 lm.training
 lm.interactive lm.pictures
+lm.readable
 lm.generate lm.query
 lm.cache lm.mixture
 lm.lstm lm.ngram

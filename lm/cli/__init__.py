@@ -1,6 +1,6 @@
 """``lm``: what language models say about words, sentences and texts, and how they are made."""
 
-from lm.cli import query, text, training
+from lm.cli import query, readable, text, training
 from lm.cli.errors import App
 from lm.cli.options import with_version
 
@@ -17,6 +17,8 @@ for command in (
     query.interactive,
     query.perplexity,
     query.mix,
+    readable.readable,
+    readable.evaluate_readable,
     text.prepare_text,
     text.check_overlap,
     text.build_vocabulary,

@@ -15,7 +15,7 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
-from lm.bundle import Bundle, Dequantized, open_bundle, quantized, write_bundle
+from lm.bundle import CONFIG, Bundle, Dequantized, open_bundle, quantized, write_bundle
 from lm.files import open_text
 from lm.lstm.model import LstmConfig
 from lm.progress import progress_bar
@@ -23,8 +23,8 @@ from lm.readable.forms import Words
 from lm.readable.marked import LOWER, MARKS, OWN, UNSURE, Marked, begins_sentence, marked
 from lm.readable.tagger import CASES, EDGE, ENDINGS, TaggerConfig, unknown_id
 from lm.settings import MOST, Count
-from lm.text.normalise import passages
-from lm.text.prepare import book_lines, find_books, is_heldout
+from lm.readable.texts import excerpts
+from lm.text.prepare import is_heldout
 from lm.text.vocabulary import Vocabulary
 from lm.training.engine import Budget, Training, fit, make_once, processes, read_checkpoint, read_settings
 from lm.training.grow import word_vectors
@@ -63,37 +63,6 @@ def read_config(path: Path) -> ReadableTrainConfig:
 
 
 # --- Text ---------------------------------------------------------------------------------------------------
-
-EXCERPT = 18_000  # characters of a file that stay together, some 3,000 words
-
-
-def excerpts(source: Path, words: int, chosen: Callable[[str], bool]) -> Iterator[list[list[Marked]]]:
-    """Excerpts from all over the files whose names are `chosen`, each as its passages; about so many words."""
-    chance = random.Random(1)
-    with tempfile.TemporaryDirectory() as scratch:
-        books = [path for name, path in find_books(source, Path(scratch)) if chosen(name)]
-        chance.shuffle(books)
-        share = words * 6 / max(1, sum(path.stat().st_size for path in books))  # six bytes a word
-        for book in progress_bar(books, source.name, len(books)):
-            for lines in _pieces(book_lines(book)):
-                if chance.random() < share:
-                    texts = (marked(passage) for passage in passages(lines, Counter()))
-                    yield [text for text in texts if text]
-
-
-def _pieces(lines: Sequence[str]) -> Iterator[list[str]]:
-    """The lines of a file in pieces of EXCERPT characters, cut between paragraphs."""
-    wrapped = not all(line.strip() for line in lines)
-    piece: list[str] = []
-    count = 0
-    for line in lines:
-        if count >= EXCERPT and not (wrapped and line.strip()):
-            yield piece
-            piece, count = [], 0
-        piece.append(line)
-        count += len(line)
-    yield piece
-
 
 class _Stream:
     """Words one after another with their labels, edges between; words by their order of appearance."""
@@ -329,6 +298,20 @@ def train(config: ReadableTrainConfig, output: Path, vectors: Path | None = None
     module = ReadableTraining(config, words.words)
     if vectors:
         start_from(module.model, words.words, vectors)
-    best = fit(module, training, WindowLoader(streams[1], 16, config.words), output, monitor="dev/loss")
-    words.save(output / "words.txt")
-    return best
+    output.mkdir(parents=True, exist_ok=True)
+    words.save(output / "words.txt")  # for any checkpoint to be exported
+    return fit(module, training, WindowLoader(streams[1], 16, config.words), output, monitor="dev/loss")
+
+
+def export(checkpoint: Path, folder: Path) -> Bundle:
+    """Put the tagger of a checkpoint of `train` into a bundle, which may be there already and have other parts."""
+    sizes, weights = read_checkpoint(checkpoint)
+    if "embedding" not in sizes:
+        raise ValueError(f"{checkpoint}: a checkpoint of another model; lm train-readable writes those of a tagger")
+    config = open_bundle(folder).config if (folder / CONFIG).exists() else {"sha256": {}}
+    with tempfile.TemporaryDirectory() as made:
+        save_file(quantized(weights), Path(made) / "readable.safetensors")
+        files = {name: folder / name for name in config.pop("sha256")}
+        files["readable.safetensors"] = Path(made) / "readable.safetensors"
+        files["readable.txt"] = checkpoint.parent / "words.txt"
+        return write_bundle(folder, {**config, "readable": {"tagger": sizes}}, files)

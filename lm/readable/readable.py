@@ -1,0 +1,199 @@
+"""Said words as they are written, by the tagger for case and marks and by rules for numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from lm.bundle import DEFAULT, BundleError, Dequantized, open_bundle
+from lm.readable.forms import Words
+from lm.readable.marked import CAPITAL, ENDS, MARKS, OWN, Marked, case_of
+from lm.readable.numbers import read_again, written_together
+from lm.readable.tagger import ENDINGS, Tagger, TaggerConfig, unknown_id
+from lm.settings import NotNegative, Number
+from lm.text.normalise import WORD, normalize
+
+# Pauses, in seconds: of this length they say nothing of marks, of this or longer ones as much as they can.
+USUAL_PAUSE, LONG_PAUSE = 0.2, 1.0
+TITLES = {"MISTER": "Mr.", "MISSUS": "Mrs.", "DOCTOR": "Dr."}
+
+
+@dataclass(frozen=True)
+class ReadableConfig:
+    """Settings of a bundle's [readable]."""
+
+    tagger: TaggerConfig
+    pause_weight: NotNegative = 2.0  # what a second of pause adds to the log-odds of a mark
+    bias: list[Number] = field(default_factory=lambda: [0.0] * len(MARKS))  # of log P of MARKS
+
+    def __post_init__(self) -> None:
+        if len(self.bias) != len(MARKS):
+            raise ValueError(f"readable.bias has {len(self.bias)} numbers: want {len(MARKS)}, one a mark")
+
+
+class Written(NamedTuple):
+    """A written token, with the mark after it, and the said words [start, end) that it stands for."""
+
+    text: str
+    start: int
+    end: int
+
+
+class Readable:
+    """Writes said words; opened from a bundle."""
+
+    def __init__(self, config: ReadableConfig, tagger: Tagger, words: Words) -> None:
+        self.config, self._tagger = config, tagger
+        self._ids = {word: 1 + ENDINGS + i for i, word in enumerate(words.words)}
+        self._forms = words.forms
+
+    @classmethod
+    def open(cls, bundle: Path = DEFAULT) -> Readable:
+        """That of a model folder. Raises BundleError if it has none."""
+        opened = open_bundle(bundle)
+        config = opened.read(ReadableConfig, "readable")
+        words = Words.load(opened.file("readable.txt"))
+        if len(words.words) != config.tagger.vocabulary:
+            known = f"{config.tagger.vocabulary} words, readable.txt has {len(words.words)}"
+            raise BundleError(f"{bundle}: its tagger knows {known}: they are of different models")
+        return cls(config, Tagger(config.tagger, Dequantized(opened.file("readable.safetensors"))), words)
+
+    def write(
+        self, words: Sequence[str], pauses: Sequence[float] | None = None, forms: Mapping[str, str] | None = None
+    ) -> list[Written]:
+        """How words are written that were said one after another.
+
+        pauses: seconds after each word. forms: how words are to be written, such as names, by the word in any case.
+        In what is written lm.text reads just what was said again; but letters said one by one that are written as one
+        name (F B I) are read as a word then.
+        """
+        return self.write_all([words], None if pauses is None else [pauses], forms)[0]
+
+    def write_all(
+        self,
+        texts: Sequence[Sequence[str]],
+        pauses: Sequence[Sequence[float]] | None = None,
+        forms: Mapping[str, str] | None = None,
+    ) -> list[list[Written]]:
+        """The same of several texts, each by itself."""
+        return [writer.text() for writer in self._writers(texts, pauses, forms or {})]
+
+    def _writers(
+        self, texts: Sequence[Sequence[str]], pauses: Sequence[Sequence[float]] | None, forms: Mapping[str, str]
+    ) -> Iterator[_Writer]:
+        said = [[word.upper() for word in words] for words in texts]
+        forms = {**self._forms, **{word.upper(): form for word, form in forms.items()}}
+        for words, (marks, cases) in zip(said, self.tags(said, pauses), strict=True):
+            yield _Writer(words, marks, cases, forms, self._ids)
+
+    def marked(self, texts: Sequence[Sequence[str]]) -> list[list[Marked]]:
+        """Each word by itself: its case and the mark after it, with numbers in words."""
+        return [
+            [Marked(writer.form(i), MARKS.index(mark)) for i, mark in enumerate(writer.marks)]
+            for writer in self._writers(texts, None, {})
+        ]
+
+    def tags(
+        self, texts: Sequence[Sequence[str]], pauses: Sequence[Sequence[float]] | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each text's words, in capitals, which of MARKS comes next, and LOWER, CAPITAL or OWN: int [words] each."""
+        ids = [[self._ids.get(word) or unknown_id(word) for word in words] for words in texts]
+        tags = []
+        for number, (marks, cases) in enumerate(self._tagger.log_probs(ids)):
+            marks += np.array(self.config.bias, np.float32)
+            if pauses is not None:
+                seconds = np.minimum(pauses[number], LONG_PAUSE) - USUAL_PAUSE
+                marks[:, 1:] += self.config.pause_weight * seconds[:, None]
+            marks[-1:, [mark not in ENDS for mark in MARKS]] = -np.inf
+            tags.append((marks.argmax(1), cases.argmax(1)))
+        return tags
+
+
+class _Writer:
+    """Writes a text sentence by sentence, each as boldly as it is still read as what was said."""
+
+    # What is done, the boldest first: numbers in figures and other tokens of several words, words' own forms, marks.
+    WAYS = ((True, True, True), (False, True, True), (False, False, True), (False, False, False))
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        marks: np.ndarray,
+        cases: np.ndarray,
+        forms: Mapping[str, str],
+        known: Container[str],
+    ) -> None:
+        self._words, self._forms, self._known = words, forms, known
+        self.marks: list[str] = [MARKS[mark] for mark in marks]
+        self._cases: list[int] = cases.tolist()
+
+    def text(self) -> list[Written]:
+        result: list[Written] = []
+        ends = [i + 1 for i, mark in enumerate(self.marks) if mark in ENDS]
+        before: list[Written] = []
+        for start, end in pairwise([0, *ends]):
+            for way in self.WAYS:
+                sentence = [*self._sentence(start, end, *way)]
+                if self._holds([*before, *sentence]):
+                    break
+            result += sentence
+            before = sentence
+        return result
+
+    def _holds(self, written: Sequence[Written]) -> bool:
+        """Whether what is written is read as what was said."""
+        said: list[str] = []
+        for token in written:
+            words = self._words[token.start : token.end]
+            if token.text.startswith("".join(words)) and len(words) > 1:  # F B I as FBI
+                said += read_again(token.text)
+            else:
+                for word in words:
+                    said += [word] if WORD.fullmatch(word) else read_again(word)
+        return normalize(" ".join(token.text for token in written)) == said
+
+    def _sentence(self, start: int, end: int, together: bool, own: bool, marked: bool) -> Iterator[Written]:
+        words = self._words[start:end]
+        tokens = written_together(words, [bool(mark) for mark in self.marks[start:end]]) if together else []
+        following = iter(tokens)
+        token = next(following, None)
+        i = 0
+        while i < len(words):
+            if token and token.start == i:
+                text, after = token.text, token.end
+                token = next(following, None)
+            else:
+                text, after = self._title(start + i) if together else None, i + 1
+                text = text or self.form(start + i, own)
+            if i == 0 and text.islower():
+                text = text[:1].upper() + text[1:]
+            mark = self.marks[start + after - 1] if marked else ""
+            if mark == "—":
+                text += " "
+            if not (mark == "." and text.endswith(".")):
+                text += mark
+            yield Written(text, start + i, start + after)
+            i = after
+
+    def _title(self, place: int) -> str | None:
+        """Mr. before a name."""
+        named = place + 1 < len(self._words) and self._cases[place + 1] == CAPITAL and not self.marks[place]
+        return TITLES.get(self._words[place]) if named else None
+
+    def form(self, place: int, own: bool = True) -> str:
+        """How a word is written by itself; own: in its own way, too, where it has one."""
+        word, case = self._words[place], self._cases[place]
+        form = self._forms.get(word)
+        if own and form and (case == OWN or word not in self._known or case_of(form) == OWN):
+            return form
+        if own and case == OWN and word not in self._known:
+            return word
+        begins = place == 0 or self.marks[place - 1] in ENDS
+        if word == "I" or word.startswith("I'") or case == CAPITAL or begins:
+            return word.capitalize()
+        return word.lower()
