@@ -27,5 +27,6 @@ for command in (
     training.train,
     training.export,
     training.train_readable,
+    training.export_readable,
 ):
     app.command()(command)

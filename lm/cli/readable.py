@@ -61,7 +61,9 @@ def evaluate_readable(
         typer.Option(help="Take such a share of the files, those held out by a hash of their names.", min=0, max=1),
     ] = None,
     words: Annotated[float, typer.Option(help="Of each source, in millions, from all over it.", min=0.001)] = 0.1,
-    lines: Annotated[bool, typer.Option("--lines", help="Each line is a text by itself.")] = False,
+    passages: Annotated[
+        bool, typer.Option("--passages", help="Each paragraph or turn by itself, so that it is known where it ends.")
+    ] = False,
     as_json: JsonOption = False,
     bundle: BundleOption = None,
 ) -> None:
@@ -74,13 +76,13 @@ def evaluate_readable(
 
         lm evaluate-readable exp/docs/changelog exp/docs/meetings --heldout-share 0.01
 
-        lm evaluate-readable --lines sentences.txt
+        lm evaluate-readable --passages sentences.txt
     """
     with one_line_errors():
         from lm.bundle import DEFAULT
         from lm.readable import Readable
         from lm.readable.scores import score
-        from lm.readable.texts import excerpts, sentence_lines
+        from lm.readable.texts import excerpts
         from lm.text.prepare import is_heldout
 
         def chosen(name: str) -> bool:
@@ -88,11 +90,8 @@ def evaluate_readable(
 
         writer, texts = Readable.open(bundle or DEFAULT), []
         for source in sources:
-            if lines:
-                with open_lines(source) as file:
-                    texts += sentence_lines(file)
-            else:
-                texts += [sum(parts, []) for parts in excerpts(source, round(words * 1e6), chosen)]
+            for parts in excerpts(source, round(words * 1e6), chosen):
+                texts += parts if passages else [sum(parts, [])]
         if not any(texts):
             raise ValueError(f"{', '.join(map(str, sources))}: no text with case and marks there")
         scores = score(writer, [text for text in texts if text])

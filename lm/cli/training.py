@@ -155,3 +155,32 @@ def train_readable(
         best = run(read_config(settings), output, vectors)
         if processes()[0] == 0:
             print(best)
+
+
+def export_readable(
+    checkpoint: Annotated[Path, typer.Argument(help="One of lm train-readable.")],
+    bundle: Annotated[Path, typer.Argument(help="The model folder to put it into; it is made if there is none.")],
+    tune: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folders of text with case and marks: on their files that aren't held out, tune the marks."),
+    ] = None,
+    words: Annotated[float, typer.Option(help="Of each of --tune, in millions, from all over it.", min=0.001)] = 0.03,
+) -> None:
+    """Put a trained tagger into a model folder, with how likely each mark must be for it to be put.
+
+    Examples:
+
+        lm export-readable exp/readable/tagger/best.ckpt asr/default_model --tune exp/docs/changelog --tune exp/books
+    """
+    with one_line_errors():
+        from lm.readable.texts import excerpts
+        from lm.text.prepare import is_heldout
+        from lm.training.readable import HELDOUT
+        from lm.training.readable import export as run
+
+        texts = [
+            sum(parts, [])
+            for source in tune or []
+            for parts in excerpts(source, round(words * 1e6), lambda name: not is_heldout(name, HELDOUT))
+        ]
+        run(checkpoint, bundle, [text for text in texts if text])

@@ -44,6 +44,7 @@ NTHS = "FIRST SECOND THIRD FOURTH FIFTH SIXTH SEVENTH EIGHTH NINTH"
 ORDINALS = dict(zip(NTHS.split(), range(1, 10), strict=True))
 ORDINALS |= {"TWELFTH": 12, **{word + "TH": n for word, n in TEENS.items() if word != "TWELVE"}}
 ORDINALS |= {word[:-1] + "IETH": n for word, n in TENS.items()}
+DECADES = {"HUNDREDS": 0, "TENS": 10, **{word[:-1] + "IES": n for word, n in TENS.items()}}
 NUMERIC = frozenset([*SMALL, *SCALES, "HUNDRED"])
 
 
@@ -58,8 +59,9 @@ BELOW_MILLION = rf"(?:{BELOW_1000} THOUSAND(?: AND {BELOW_100}| {BELOW_100} HUND
 LARGE = rf"(?:{BELOW_1000} (?:MILLION|BILLION|TRILLION)(?: AND {BELOW_100}| {BELOW_MILLION})?)"
 CARDINAL = rf"(?:{LARGE}|{BELOW_MILLION}|ZERO)"
 DIGIT = _any(DIGITS)
-# Words beside which a number isn't whole: what the rules don't take together isn't written in parts.
-WHOLE = rf"(?! (?:{'|'.join([*NUMERIC, *ORDINALS])})(?![^ ]))"
+# What the rules don't take together isn't written in parts: no number is followed by another word of one.
+_MORE = "|".join([*NUMERIC, *ORDINALS])
+WHOLE = rf"(?! (?:POINT )?(?:{_MORE})(?![^ ]))(?!(?<=DRED|SAND|LION) AND (?:{_MORE})(?![^ ]))"
 DECIMAL = rf"(?:(?:{BELOW_MILLION}|ZERO) POINT {DIGIT}(?: {DIGIT})*)"
 AMOUNT = rf"(?:(?:(?:{DECIMAL}|{BELOW_1000}) (?:MILLION|BILLION|TRILLION)|{DECIMAL}|{CARDINAL}){WHOLE})"
 ORDINAL = rf"(?:(?:{BELOW_1000} HUNDRED AND )?(?:{TEN} )?{_any(ORDINALS)}|{BELOW_1000} HUNDREDTH)"
@@ -161,7 +163,7 @@ def _rule(pattern: str) -> Callable[[Callable[[Match], list[str]]], Callable[[Ma
     """A function that proposes how words that match may be written, the best first; earlier rules go before."""
 
     def add(propose: Callable[[Match], list[str]]) -> Callable[[Match], list[str]]:
-        RULES.append((re.compile(rf"{pattern}(?![^ ])"), propose))
+        RULES.append((re.compile(rf"(?:{pattern})(?![^ ])"), propose))
         return propose
 
     return add
@@ -251,7 +253,7 @@ def _measures(match: Match) -> list[str]:
     return [f"{figures} {match[2].lower()}" for figures in _amount(match[1])]
 
 
-@_rule(rf"({_any(HEADS)}) ({CARDINAL}(?: POINT {DIGIT}(?: {DIGIT})*)*)")
+@_rule(rf"({_any(HEADS)}) ({CARDINAL}(?: POINT {DIGIT}(?: {DIGIT})*)*){WHOLE}")
 def _heads(match: Match) -> list[str]:
     whole, *parts = match[2].split(" POINT ")
     head = match[1].lower()
@@ -264,16 +266,17 @@ def _king(match: Match) -> list[str]:
     return [f"{match[1].capitalize()} {numerals[value(match[2])]}"]
 
 
-@_rule(rf"(?:({TEEN}|TWENTY) )?({_any([word[:-1] + 'IES' for word in TENS])}|HUNDREDS)")
+@_rule(rf"(?:({TEEN}|TWENTY) )?({_any(DECADES)})")
 def _decade(match: Match) -> list[str]:
-    tens = {word[:-1] + "IES": n for word, n in TENS.items()}.get(match[2], 0)
     if match[1]:
-        return [f"{SMALL[match[1]] * 100 + tens}s"]
-    return [f"'{tens}s"] if _before(match) in ("THE", "LATE", "EARLY") else []
+        return [f"{SMALL[match[1]] * 100 + DECADES[match[2]]}s"]
+    return [f"'{DECADES[match[2]]}s"] if _before(match) in ("THE", "LATE", "EARLY") else []
 
 
 @_rule(ORDINAL)
 def _ordinals(match: Match) -> list[str]:
+    if match[0].endswith(" SECOND") and _before(match) not in ("THE", "MY", "HIS", "HER", "ITS", "OUR", "THEIR"):
+        return []  # a thirty second break
     return [_ordinal(match[0])] if value(match[0]) > 9 else []
 
 
@@ -285,12 +288,18 @@ def _years(match: Match) -> list[str]:
     return [str(year)]
 
 
+# A number that is written in words, in the same breath.
+PAIRED_BEFORE = re.compile(rf"(?<![^ ])(?:{ONE} (?:TO|OR|BY) |POINT )$")
+PAIRED_AFTER = re.compile(rf" (?:TO|OR|BY|PAST) {ONE}(?![^ ])")
+
+
 @_rule(rf"{CARDINAL}(?: POINT {DIGIT}(?: {DIGIT})*)+|{AMOUNT}")
 def _numbers(match: Match) -> list[str]:
     whole, *parts = match[0].split(" POINT ")
     if len(parts) > 1:  # a version
         return [".".join([str(value(whole)), *map(_digits, parts)])]
-    if not parts and value(whole) < 10:
+    beside = PAIRED_BEFORE.search(match.string[: match.start()]) or PAIRED_AFTER.match(match.string, match.end())
+    if not parts and (value(whole) < 10 or beside):
         return []
     if match[0] == "TWO THOUSAND" and _before(match) in ("IN", "YEAR", "SINCE"):
         return ["2000"]
@@ -302,17 +311,16 @@ def _mc(match: Match) -> list[str]:
     return ["Mc" + match[0][3:].capitalize()]
 
 
-@_rule(rf"[A-Z]+ DOT (?:{DOMAINS.upper()})")
+@_rule(rf"[A-Z][A-Z]+ DOT (?:{DOMAINS.upper()})")
 def _address(match: Match) -> list[str]:
     return [match[0].lower().replace(" dot ", ".")]
 
 
-@_rule(r"[A-Z](?: [A-Z])+")
+# A is mostly no letter before what is a name without it, and after one.
+@_rule(rf"(?!A (?:{'|'.join(map(' '.join, sorted(PAIRS)))}|[A-Z] [A-Z] [A-Z])(?! [A-Z]\b)(?![^ ]))[A-Z](?: [A-Z])*(?: [B-Z]| A$)")
 def _letters(match: Match) -> list[str]:
     letters = match[0].replace(" ", "")
-    if len(letters) == 2 and letters not in PAIRS:
-        return []
-    return [letters]
+    return [letters] if len(letters) > 2 or letters in PAIRS else []
 
 
 @lru_cache(maxsize=50_000)
@@ -337,7 +345,7 @@ def written_together(words: Sequence[str], breaks: Sequence[bool] | None = None)
 
 FIRST = frozenset(
     [*SMALL, *ORDINALS, *MONTH[3:-1].split("|"), *HEADS, *(king.upper() for king in KINGS)]
-    + ["ET", "MC", "WORLD", "HUNDREDS", *(word[:-1] + "IES" for word in TENS)]
+    + ["ET", "MC", "WORLD", *DECADES]
 )
 
 

@@ -98,13 +98,18 @@ class Readable:
             for writer in self._writers(texts, None, {})
         ]
 
+    def log_probs(self, texts: Sequence[Sequence[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """What the tagger says of each text's words, in capitals: see Tagger.log_probs."""
+        return self._tagger.log_probs(
+            [[self._ids.get(word) or unknown_id(word) for word in words] for words in texts]
+        )
+
     def tags(
         self, texts: Sequence[Sequence[str]], pauses: Sequence[Sequence[float]] | None = None
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Of each text's words, in capitals, which of MARKS comes next, and LOWER, CAPITAL or OWN: int [words] each."""
-        ids = [[self._ids.get(word) or unknown_id(word) for word in words] for words in texts]
         tags = []
-        for number, (marks, cases) in enumerate(self._tagger.log_probs(ids)):
+        for number, (marks, cases) in enumerate(self.log_probs(texts)):
             marks += np.array(self.config.bias, np.float32)
             if pauses is not None:
                 seconds = np.minimum(pauses[number], LONG_PAUSE) - USUAL_PAUSE
@@ -117,8 +122,9 @@ class Readable:
 class _Writer:
     """Writes a text sentence by sentence, each as boldly as it is still read as what was said."""
 
-    # What is done, the boldest first: numbers in figures and other tokens of several words, words' own forms, marks.
-    WAYS = ((True, True, True), (False, True, True), (False, False, True), (False, False, False))
+    # What is done, the boldest first: numbers in figures and other tokens of several words; words' own forms; marks;
+    # capitals.
+    WAYS = tuple((done > 3, done > 2, done > 1, done > 0) for done in (4, 3, 2, 1, 0))
 
     def __init__(
         self,
@@ -148,16 +154,19 @@ class _Writer:
     def _holds(self, written: Sequence[Written]) -> bool:
         """Whether what is written is read as what was said."""
         said: list[str] = []
+        spelled: set[str] = set()  # FBI, where F B I was said
         for token in written:
             words = self._words[token.start : token.end]
-            if token.text.startswith("".join(words)) and len(words) > 1:  # F B I as FBI
-                said += read_again(token.text)
-            else:
-                for word in words:
-                    said += [word] if WORD.fullmatch(word) else read_again(word)
-        return normalize(" ".join(token.text for token in written)) == said
+            if len(words) > 1 and token.text.startswith("".join(words)):
+                spelled.add("".join(words))
+            for word in words:
+                said += [word] if WORD.fullmatch(word) else read_again(word)
+        read = normalize(" ".join(token.text for token in written))
+        return said == [part for word in read for part in (word if word in spelled else [word])]
 
-    def _sentence(self, start: int, end: int, together: bool, own: bool, marked: bool) -> Iterator[Written]:
+    def _sentence(
+        self, start: int, end: int, together: bool, own: bool, marked: bool, capitals: bool
+    ) -> Iterator[Written]:
         words = self._words[start:end]
         tokens = written_together(words, [bool(mark) for mark in self.marks[start:end]]) if together else []
         following = iter(tokens)
@@ -169,8 +178,8 @@ class _Writer:
                 token = next(following, None)
             else:
                 text, after = self._title(start + i) if together else None, i + 1
-                text = text or self.form(start + i, own)
-            if i == 0 and text.islower():
+                text = text or (self.form(start + i, own) if capitals else words[i].lower())
+            if i == 0 and text.islower() and capitals:
                 text = text[:1].upper() + text[1:]
             mark = self.marks[start + after - 1] if marked else ""
             if mark == "—":
@@ -194,6 +203,7 @@ class _Writer:
         if own and case == OWN and word not in self._known:
             return word
         begins = place == 0 or self.marks[place - 1] in ENDS
-        if word == "I" or word.startswith("I'") or case == CAPITAL or begins:
+        letter = word[1:2] in ("", "'") and word[:1] != "A"  # B, and I'm
+        if letter or case == CAPITAL or begins:
             return word.capitalize()
         return word.lower()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lm.bundle import SCALE, quantized
 from lm.lstm.cells import Layer, lstm_step
 from lm.readable.marked import MARKS
 from lm.settings import Count, Dropout
@@ -49,7 +50,9 @@ class Tagger:
 
     def __init__(self, config: TaggerConfig, weights: Mapping[str, np.ndarray]) -> None:
         """weights: float32, by the names that they have in an lm.training.readable.TaggerNetwork."""
-        self._embedding = weights["embedding.weight"]
+        # Most of the weights are vectors of words, few of which are needed at once: they stay packed.
+        packed = quantized({"": weights["embedding.weight"]})
+        self._vectors, self._scales = packed[""], packed[SCALE]
         self._layers = [
             [Layer("lstm", weights, f"lstm.{{}}_l{k}{direction}") for direction in ("", "_reverse")]
             for k in range(config.layers)
@@ -90,7 +93,7 @@ class Tagger:
             column[: len(piece)] = piece
         steps, rows = np.arange(len(ids))[:, None], np.arange(len(pieces))
         mirrored = np.where(steps < lengths, lengths - 1 - steps, steps)  # what is beyond a piece's end stays there
-        outputs = self._embedding[ids]
+        outputs = self._vectors[ids] * self._scales[ids, None]
         for forwards, backwards in self._layers:
             outputs = np.concatenate(
                 [_read(forwards, outputs), _read(backwards, outputs[mirrored, rows])[mirrored, rows]], axis=2

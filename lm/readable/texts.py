@@ -3,7 +3,7 @@
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lm.progress import progress_bar
@@ -40,10 +40,3 @@ def _pieces(lines: Sequence[str]) -> Iterator[list[str]]:
         piece.append(line)
         count += len(line)
     yield piece
-
-
-def sentence_lines(lines: Iterable[str]) -> Iterator[list[Marked]]:
-    """The texts of lines that have case and marks, each by itself."""
-    for line in lines:
-        for passage in passages([line], Counter()):
-            yield marked(passage)

@@ -23,6 +23,8 @@ from lm.readable.forms import Words
 from lm.readable.marked import LOWER, MARKS, OWN, UNSURE, Marked, begins_sentence, marked
 from lm.readable.tagger import CASES, EDGE, ENDINGS, TaggerConfig, unknown_id
 from lm.settings import MOST, Count
+from lm.readable.readable import Readable
+from lm.readable.scores import best_bias
 from lm.readable.texts import excerpts
 from lm.text.prepare import is_heldout
 from lm.text.vocabulary import Vocabulary
@@ -303,15 +305,23 @@ def train(config: ReadableTrainConfig, output: Path, vectors: Path | None = None
     return fit(module, training, WindowLoader(streams[1], 16, config.words), output, monitor="dev/loss")
 
 
-def export(checkpoint: Path, folder: Path) -> Bundle:
-    """Put the tagger of a checkpoint of `train` into a bundle, which may be there already and have other parts."""
+def export(checkpoint: Path, folder: Path, tune: Sequence[Sequence[Marked]] = ()) -> Bundle:
+    """Put the tagger of a checkpoint of `train` into a bundle, which may be there already and have other parts.
+
+    tune: texts on which it is found how likely a mark must be.
+    """
     sizes, weights = read_checkpoint(checkpoint)
     if "embedding" not in sizes:
         raise ValueError(f"{checkpoint}: a checkpoint of another model; lm train-readable writes those of a tagger")
     config = open_bundle(folder).config if (folder / CONFIG).exists() else {"sha256": {}}
+    settings: dict[str, Any] = {"tagger": sizes}
     with tempfile.TemporaryDirectory() as made:
         save_file(quantized(weights), Path(made) / "readable.safetensors")
         files = {name: folder / name for name in config.pop("sha256")}
         files["readable.safetensors"] = Path(made) / "readable.safetensors"
         files["readable.txt"] = checkpoint.parent / "words.txt"
-        return write_bundle(folder, {**config, "readable": {"tagger": sizes}}, files)
+        bundle = write_bundle(folder, {**config, "readable": settings}, files)
+        if tune:
+            settings["bias"] = best_bias(Readable.open(folder), tune)
+            bundle = write_bundle(folder, {**config, "readable": settings}, {name: folder / name for name in files})
+        return bundle
