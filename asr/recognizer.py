@@ -32,11 +32,13 @@ from asr.decoder.segments import Chunk, Window, blanks, chunks, is_loud, is_sile
 from asr.lexicon.letter_to_sound import LetterToSound
 from asr.lexicon.lexicon import compile_tree, read_lexicon
 from asr.lexicon.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
-from asr.transcript import Segment, Transcript, Word
+from asr.transcript import Segment, Style, Transcript, Word
+from asr.transcript.readable import readable
 from asr.workers import Helpers, Part
 from lm.bundle import DEFAULT, Bundle, BundleError, Dequantized, open_bundle
 from lm.lstm.model import LstmState, load_lstm
 from lm.ngram.trie import NgramTables, read_trie, warn_missing
+from lm.readable import Readable
 from lm.settings import Cost, Count, checked
 from lm.text.normalise import normalize
 from lm.text.vocabulary import SPECIAL_WORDS, UNKNOWN, WORD, Vocabulary
@@ -127,6 +129,8 @@ class Recognizer:
         self.lstm = load_lstm(bundle, vocabulary)
         self.weights = decoder.second_pass
         self.carry_context = decoder.carry_context
+        self.readable = Readable.open(bundle.folder) if "readable" in bundle.config else None
+        self.spellings: dict[str, str] = {}  # how hot words are written
         calibrations = bundle.read(Calibrations, "confidence") if "confidence" in bundle.config else Calibrations()
         self.calibration = calibrations.streaming if streaming else calibrations.acoustic
 
@@ -137,6 +141,7 @@ class Recognizer:
         COVID NINETEEN. Those outside the vocabulary are spelled, or pronounced, by the units' own rules. Raises
         ValueError for a text without words, or so many nats that nothing else would be heard.
         """
+        spellings = dict(chain.from_iterable(map(spelling, boosts)))
         boosts = dict(hot_word(text, nats) for text, nats in boosts.items())
         # A new word shall be as rare as most of the vocabulary; <unk> is as frequent as all new words together.
         ngram, vocabulary = self.search.ngram, self.search.vocabulary
@@ -144,7 +149,9 @@ class Recognizer:
         rarity = np.median(unigram) - unigram[UNKNOWN]
         new = self.search.weights.ngram * min(0.0, float(rarity))
         boosts = {word: nats + (0.0 if word in vocabulary else new) for word, nats in boosts.items()}
-        return self._with_search(self.search.config, boosts)
+        other = self._with_search(self.search.config, boosts)
+        other.spellings = {**self.spellings, **spellings}
+        return other
 
     def with_unknown_words(self, cost: float) -> "Recognizer":
         """The same, but what sounds like no word it knows is written <unk>, at so many nats a frame of sound.
@@ -203,6 +210,7 @@ class Recognizer:
         start: float = 0.0,
         end: float | None = None,
         nbest: int = 10,
+        style: Style | None = None,
         jobs: Jobs = 1,
         progress: Callable[[float], None] | None = None,
     ) -> Transcript:
@@ -214,7 +222,15 @@ class Recognizer:
         segments = []
         warnings: list[str] = []
         for segment in self.listen(
-            source, rate=rate, channel=channel, start=start, end=end, nbest=nbest, jobs=jobs, warn=warnings.append
+            source,
+            rate=rate,
+            channel=channel,
+            start=start,
+            end=end,
+            nbest=nbest,
+            style=style,
+            jobs=jobs,
+            warn=warnings.append,
         ):
             segments.append(segment)
             if progress:
@@ -230,6 +246,7 @@ class Recognizer:
         start: float = 0.0,
         end: float | None = None,
         nbest: int = 10,
+        style: Style | None = None,
         jobs: Jobs = 1,
         warn: Warn = reading.log.warning,
     ) -> Iterator[Segment]:
@@ -238,8 +255,9 @@ class Recognizer:
         start, end: the part to hear, in seconds; all times remain those of the whole. nbest: how many hypotheses of
         each segment are kept, at most. jobs: how many processes share the work, which changes nothing in the result;
         they are forked from this one, which should have no threads of its own then. warn: is told what is left out.
-        Of Channel.each segments and words say of which channel they are; they come by time. Raises AudioError if there
-        is no usable sound, HelperDied if one of the processes is killed.
+        style: whether words know how they are written; None: if the model can tell (`readable`). Of Channel.each
+        segments and words say of which channel they are; they come by time. Raises AudioError if there is no usable
+        sound, HelperDied if one of the processes is killed, ValueError for a style that the model lacks.
         """
         if not 0 <= start < math.inf or math.isnan(end or 0.0):
             raise AudioError(f"from {start} s to {end} s: give a start of at least 0 and a later end")
@@ -247,14 +265,21 @@ class Recognizer:
         if rate != round(rate if math.isfinite(rate) else 0):
             raise AudioError(f"a sampling rate of {rate} Hz: give a whole number")
         checked(Count, nbest, "nbest")
+        if style == Style.readable and not self.readable:
+            raise ValueError("the model can't write readable text: give style plain, or a model with a part `readable`")
         blocks = reading.blocks(_source(source), Channel(channel), start, end, int(rate), warn)
-        divided = self._segments_of_each if channel == Channel.each else self.segments
-        yield from divided(blocks, start, nbest, warn, jobs)
+        if channel == Channel.each:
+            channels = self._channels(blocks, start, nbest, warn, jobs)
+        else:
+            channels = [self.segments(blocks, start, nbest, warn, jobs)]
+        if self.readable and style != Style.plain:
+            channels = [readable(segments, self.readable, self.spellings) for segments in channels]
+        yield from heapq.merge(*channels, key=lambda segment: segment.start)
 
-    def _segments_of_each(
+    def _channels(
         self, blocks: Iterable[np.ndarray], start: float, nbest: int, warn: Warn, jobs: Jobs
-    ) -> Iterator[Segment]:
-        """As `segments`, but of blocks [n, channels], by time. One channel alone is as ever, and `warn` is told."""
+    ) -> list[Iterator[Segment]]:
+        """As `segments`, of each channel of blocks [n, channels]. One alone is as ever, and `warn` is told."""
         blocks = iter(blocks)
         first = next(blocks)
         names: list[str | None] = [*labels(first.shape[1])] if first.shape[1] > 1 else [None]
@@ -262,11 +287,10 @@ class Recognizer:
             warn("has one channel, so there are no sides to tell apart: transcribed as one")
         # Merged, the channels are decoded side by side, so that few blocks wait for the slowest.
         copies = tee(chain([first], blocks), len(names))
-        sides = [
+        return [
             self._segments_of(index, name, copy, start, nbest, warn, jobs)
             for index, (name, copy) in enumerate(zip(names, copies, strict=True))
         ]
-        yield from heapq.merge(*sides, key=lambda segment: segment.start)
 
     def _segments_of(
         self,
@@ -419,6 +443,14 @@ def hot_word(text: str, nats: float) -> tuple[str, float]:
     if not words:
         raise ValueError(f"hot word {text!r}: has no letters")
     return " ".join(words), checked(Boost, nats, f"hot word {text!r}: nats")
+
+
+def spelling(text: str) -> Iterator[tuple[str, str]]:
+    """The words of a hot word or phrase, and how they are written, if that has capitals: KUBERNETES, Kubernetes."""
+    for part in text.split():
+        words = normalize(part)
+        if len(words) == 1 and any(letter.isupper() for letter in part):
+            yield words[0], part
 
 
 def pronounced(units: Units, text: str) -> Iterator[list[int]]:

@@ -12,6 +12,7 @@ import typer
 
 from asr.audio.channels import Channel
 from asr.cli.options import ModelOption
+from asr.transcript.word import Style
 from lm.cli.errors import one_line_errors
 
 USUAL_NATS = 4.0  # by which a hot word is preferred
@@ -45,6 +46,19 @@ def transcribe(
     ] = False,
     stream: Annotated[
         bool, typer.Option("--stream", help="Print each segment as soon as it is found, as on a terminal.")
+    ] = False,
+    style: Annotated[
+        Style | None,
+        typer.Option(
+            help="readable has case, marks and numbers; plain is capitals, as it was said.",
+            show_default="readable, if the model can; ctm is always plain",
+        ),
+    ] = None,
+    line_width: Annotated[
+        int | None, typer.Option(help="Break lines of txt, so that they have so many characters at most.", min=20)
+    ] = None,
+    timestamps: Annotated[
+        bool, typer.Option("--timestamps", help="Begin each paragraph of txt with its time, [h:mm:ss].")
     ] = False,
     word_times: Annotated[
         bool, typer.Option("--word-times", help="A line, row or cue a word. json and ctm have them anyway.")
@@ -94,6 +108,9 @@ def transcribe(
     silent one has an empty line. Of folders all sound files are read, by their suffix, also in folders within. Times
     are those of the whole recording.
 
+    Text is readable: case, punctuation and numbers are put back, and paragraphs end at long pauses; --style plain
+    leaves it as it was said, in capitals.
+
     **txt** is text, **json** an array of objects with segments, words, times, confidences and scored hypotheses,
     **srt** and **vtt** are subtitles, **tsv** has their times in milliseconds, **ctm** a word a line: file, channel,
     start, duration, word, confidence. **all** writes all six. What holds but one recording (srt, vtt, tsv) is printed
@@ -131,6 +148,7 @@ def transcribe(
         os.environ.setdefault(library, "1")
     with one_line_errors():
         refuse_what_means_nothing(format, output_dir, overwrite, stream, word_times, confidence, nbest, explain, top)
+        refuse_unfitting_styles(format, style, line_width, timestamps, word_times or confidence, explain)
         seconds = read_time("--start", start), read_time("--end", end) if end else None
         from lm.settings import Cost, checked
 
@@ -160,6 +178,7 @@ def transcribe(
         if output_dir:
             made_with: dict[str, Any] = {"channel": channel, "start": start, "end": end, "word-times": word_times}
             made_with |= {"confidence": confidence, "nbest": nbest, "hot-words": boosts, "unknown-words": unknown_words}
+            made_with |= {"style": style, "line-width": line_width, "timestamps": timestamps}
             made_with |= {"model": str(model.resolve()) if model else None}
             output = Folder(output_dir, formats, overwrite, made_with)
             clashes = [(recording, problem) for recording in recordings if (problem := output.differs(recording))]
@@ -187,6 +206,9 @@ def transcribe(
             formats,
             channel,
             *seconds,
+            style=style,
+            line_width=line_width,
+            timestamps=timestamps,
             word_times=word_times,
             confidence=confidence,
             nbest=nbest or Options.nbest,
@@ -238,6 +260,19 @@ def refuse_what_means_nothing(
         raise ValueError(f"--confidence: {format.value} has no place for it; give --format txt, tsv, json or ctm")
 
 
+def refuse_unfitting_styles(
+    format: Format, style: Style | None, line_width: int | None, timestamps: bool, columns: bool, explain: bool
+) -> None:
+    """Raises ValueError on a style that the output hasn't. columns: of words, with times or confidences?"""
+    if style is Style.readable and (explain or format is Format.ctm):
+        raise ValueError(
+            f"--style readable: {'--explain' if explain else 'ctm'} has words as they were said: leave it out"
+        )
+    for option in ("--line-width",) * bool(line_width) + ("--timestamps",) * timestamps:
+        if format not in (Format.txt, Format.all) or columns or explain:
+            raise ValueError(f"{option} is of running text: give it with --format txt alone")
+
+
 def read_hot_words(given: list[str], path: Path | None) -> dict[str, float]:
     """Words and phrases, TEXT or TEXT:NATS, from the command line and a file; what can't be one is told on stderr.
 
@@ -255,8 +290,7 @@ def read_hot_words(given: list[str], path: Path | None) -> dict[str, float]:
     for place, text in texts:
         word, colon, nats = text.rpartition(":") if ":" in text else (text, "", "")
         try:
-            name, boost = hot_word(word.upper(), _number(nats) if colon else USUAL_NATS)
-            boosts[name] = boost
+            _, boosts[word] = hot_word(word, _number(nats) if colon else USUAL_NATS)
         except ValueError as error:
             print(f"warning: {place} {text}: left out: {error}", file=sys.stderr)
     return boosts

@@ -1,6 +1,6 @@
 """What comes out of a recording."""
 
 from asr.transcript.transcript import Segment, Transcript
-from asr.transcript.word import Word
+from asr.transcript.word import Style, Word
 
-__all__ = ["Segment", "Transcript", "Word"]
+__all__ = ["Segment", "Style", "Transcript", "Word"]

@@ -33,14 +33,17 @@ def as_json(file: str, transcript: Transcript, weights: Weights) -> dict[str, An
         for item, nbest in zip(segments, nbests, strict=True):
             item["nbest"] = nbest
         best = {name: round(sum(nbest[0][name] for nbest in nbests), 4) for name in SCORES}
-        nbests = [[{"text": transcript.text} | best]]
+        said = " ".join(word.word for word in transcript.words)
+        nbests = [[{"text": said} | best]]
     return {
         "file": file,
         "duration": round(transcript.duration, 3),
         "text": transcript.text,
         "segments": segments,
         "words": [
-            {"word": word.word, "start": word.start, "end": word.end, "confidence": word.confidence} | _channel(word)
+            {"word": word.word, "start": word.start, "end": word.end, "confidence": word.confidence}
+            | _channel(word)
+            | ({} if word.written is None else {"written": word.written})
             for word in transcript.words
         ],
         "nbest": nbests[0] if nbests else [],

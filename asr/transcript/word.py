@@ -2,8 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from lm.settings import NotNegative, Share, check_fields
+
+
+class Style(StrEnum):
+    """How text is written."""
+
+    readable = "readable"  # with case, marks and numbers
+    plain = "plain"  # as it was said, in capitals
 
 
 @dataclass(frozen=True)

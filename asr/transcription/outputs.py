@@ -99,7 +99,8 @@ class Printed:
             self._before = ",\n"
         elif self._named:
             name = printable(recording.path)
-            text = "".join(f"{name}: {line}" for line in text.splitlines(keepends=True))
+            lines = text.splitlines(keepends=True)
+            text = "".join(f"{name}: {line}" if line != "\n" or len(lines) == 1 else line for line in lines)
         self.add(text)
 
 

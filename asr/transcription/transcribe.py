@@ -17,7 +17,7 @@ from asr.audio.errors import AudioError
 from asr.audio.reading import duration
 from asr.audio.sound import clock
 from asr.recognizer import Recognizer, total
-from asr.transcript import Segment, Transcript, Word, formats, scored
+from asr.transcript import Segment, Style, Transcript, Word, formats, scored
 from asr.transcription.inputs import Recording, opened
 from asr.transcription.outputs import Outcome, Output, as_text, printable
 from asr.transcription.progress import Bar
@@ -39,6 +39,9 @@ class Options:
     channel: Channel = Channel.mix
     start: float = 0.0  # seconds
     end: float | None = None
+    style: Style | None = None  # of text; None: readable, if the model can
+    line_width: int | None = None  # characters of a line of txt
+    timestamps: bool = False  # before paragraphs of txt?
     word_times: bool = False
     confidence: bool = False
     nbest: int = 10  # hypotheses of a segment in JSON
@@ -148,6 +151,7 @@ def transcribe_one(
                     start=options.start,
                     end=options.end,
                     nbest=nbest,
+                    style=Style.plain if {*options.formats} <= {"ctm", TABLE} else options.style,
                     jobs=jobs,
                     warn=warnings.append,
                 )
@@ -230,14 +234,14 @@ def stream(form: str, recording: Recording, segments: Iterator[Segment], options
             return formats.vtt_cues(formats.divided(words, options.word_times))
         case "ctm":
             return (_ctm(segment.words, recording, options) for segment in segments)
-    return (formats.txt(segment.words, options.word_times, options.confidence) for segment in segments if segment.words)
+    return (_txt(segment.words, options) for segment in segments if segment.words)
 
 
 def render(form: str, recognizer: Recognizer, recording: Recording, transcript: Transcript, options: Options) -> str:
     """A transcript in one of FORMATS, or the TABLE."""
     match form:
         case "txt":
-            return formats.txt(transcript.words, options.word_times, options.confidence)
+            return _txt(transcript.words, options)
         case "tsv":
             return formats.tsv(transcript.words, options.word_times, options.confidence)
         case "srt":
@@ -251,6 +255,10 @@ def render(form: str, recognizer: Recognizer, recording: Recording, transcript: 
             return json.dumps(item) + "\n"
     weights = recognizer.search.weights, recognizer.weights
     return scored.table(printable(recording.path), transcript, *weights, options.top, options.terminal)
+
+
+def _txt(words: Sequence[Word], options: Options) -> str:
+    return formats.txt(words, options.word_times, options.confidence, options.line_width, options.timestamps)
 
 
 def _ctm(words: Sequence[Word], recording: Recording, options: Options) -> str:

@@ -1,7 +1,6 @@
 """``lm readable, evaluate-readable``: said words as text with case, marks and figures."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 

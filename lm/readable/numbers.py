@@ -9,14 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import groupby
 from typing import NamedTuple
 
 from lm.text.modern import DOMAINS
 from lm.text.normalise import normalize
 from lm.text.numbers import MONTHS
 from lm.text.spoken import KINGS, ROMANS
-
 
 Match = re.Match[str]
 
@@ -55,7 +53,9 @@ def _any(words: Sequence[str] | dict[str, int]) -> str:
 ONE, TEEN, TEN = _any(ONES), _any(TEENS), _any(TENS)
 BELOW_100 = rf"(?:{TEN}(?: {ONE})?\b|{TEEN}|{ONE}\b)"
 BELOW_1000 = rf"(?:{BELOW_100} HUNDRED(?: AND {BELOW_100})?|{BELOW_100})"
-BELOW_MILLION = rf"(?:{BELOW_1000} THOUSAND(?: AND {BELOW_100}| {BELOW_100} HUNDRED(?: AND {BELOW_100})?)?|{BELOW_1000})"
+BELOW_MILLION = (
+    rf"(?:{BELOW_1000} THOUSAND(?: AND {BELOW_100}| {BELOW_100} HUNDRED(?: AND {BELOW_100})?)?|{BELOW_1000})"
+)
 LARGE = rf"(?:{BELOW_1000} (?:MILLION|BILLION|TRILLION)(?: AND {BELOW_100}| {BELOW_MILLION})?)"
 CARDINAL = rf"(?:{LARGE}|{BELOW_MILLION}|ZERO)"
 DIGIT = _any(DIGITS)
@@ -66,7 +66,9 @@ DECIMAL = rf"(?:(?:{BELOW_MILLION}|ZERO) POINT {DIGIT}(?: {DIGIT})*)"
 AMOUNT = rf"(?:(?:(?:{DECIMAL}|{BELOW_1000}) (?:MILLION|BILLION|TRILLION)|{DECIMAL}|{CARDINAL}){WHOLE})"
 ORDINAL = rf"(?:(?:{BELOW_1000} HUNDRED AND )?(?:{TEN} )?{_any(ORDINALS)}|{BELOW_1000} HUNDREDTH)"
 DAY = rf"(?:(?:TWENTY|THIRTY) )?{_any(ORDINALS)}"
-YEAR = rf"(?:(?:(?:{TEEN}|TWENTY) (?:HUNDRED|O {ONE}|{TEN} {ONE}|{TEN}|{TEEN})|TWO THOUSAND(?: AND {BELOW_100})?){WHOLE})"
+YEAR = (
+    rf"(?:(?:(?:{TEEN}|TWENTY) (?:HUNDRED|O {ONE}|{TEN} {ONE}|{TEN}|{TEEN})|TWO THOUSAND(?: AND {BELOW_100})?){WHOLE})"
+)
 MONTH = _any([month.upper() for month in MONTHS.split("|")])
 HOUR = _any([*ONES, "TEN", "ELEVEN", "TWELVE"])
 MINUTE = rf"(?:O {ONE}|(?:TWENTY|THIRTY|FORTY|FIFTY)(?: {ONE})?|{TEEN})"
@@ -317,7 +319,9 @@ def _address(match: Match) -> list[str]:
 
 
 # A is mostly no letter before what is a name without it, and after one.
-@_rule(rf"(?!A (?:{'|'.join(map(' '.join, sorted(PAIRS)))}|[A-Z] [A-Z] [A-Z])(?! [A-Z]\b)(?![^ ]))[A-Z](?: [A-Z])*(?: [B-Z]| A$)")
+@_rule(
+    rf"(?!A (?:{'|'.join(map(' '.join, sorted(PAIRS)))}|[A-Z] [A-Z] [A-Z])(?! [A-Z]\b)(?![^ ]))[A-Z](?: [A-Z])*(?: [B-Z]| A$)"
+)
 def _letters(match: Match) -> list[str]:
     letters = match[0].replace(" ", "")
     return [letters] if len(letters) > 2 or letters in PAIRS else []

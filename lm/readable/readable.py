@@ -100,9 +100,7 @@ class Readable:
 
     def log_probs(self, texts: Sequence[Sequence[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
         """What the tagger says of each text's words, in capitals: see Tagger.log_probs."""
-        return self._tagger.log_probs(
-            [[self._ids.get(word) or unknown_id(word) for word in words] for words in texts]
-        )
+        return self._tagger.log_probs([[self._ids.get(word) or unknown_id(word) for word in words] for words in texts])
 
     def tags(
         self, texts: Sequence[Sequence[str]], pauses: Sequence[Sequence[float]] | None = None

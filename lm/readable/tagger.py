@@ -64,7 +64,9 @@ class Tagger:
 
         texts: ids of words. Each stands by itself; long ones are read in windows that overlap.
         """
-        results = [(np.empty((len(text), len(MARKS)), np.float32), np.empty((len(text), CASES), np.float32)) for text in texts]
+        results = [
+            (np.empty((len(text), len(MARKS)), np.float32), np.empty((len(text), CASES), np.float32)) for text in texts
+        ]
         windows = [
             (number, start)
             for number, text in enumerate(texts)
@@ -80,7 +82,9 @@ class Tagger:
                 # The piece's first id is that of the edge, or of the word before word `start`.
                 skipped = CONTEXT if start else 0
                 there = slice(start + skipped, start + len(logits) - 2)
-                for result, part in zip(results[number], np.split(logits[1 + skipped : -1], [len(MARKS)], 1), strict=True):
+                for result, part in zip(
+                    results[number], np.split(logits[1 + skipped : -1], [len(MARKS)], 1), strict=True
+                ):
                     part = part - part.max(1, keepdims=True)
                     result[there] = part - np.log(np.exp(part).sum(1, keepdims=True))
         return results

@@ -5,7 +5,7 @@ import random
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,13 @@ from torch import Tensor, nn
 from lm.bundle import CONFIG, Bundle, Dequantized, open_bundle, quantized, write_bundle
 from lm.files import open_text
 from lm.lstm.model import LstmConfig
-from lm.progress import progress_bar
 from lm.readable.forms import Words
-from lm.readable.marked import LOWER, MARKS, OWN, UNSURE, Marked, begins_sentence, marked
-from lm.readable.tagger import CASES, EDGE, ENDINGS, TaggerConfig, unknown_id
-from lm.settings import MOST, Count
+from lm.readable.marked import LOWER, MARKS, OWN, UNSURE, Marked, begins_sentence
 from lm.readable.readable import Readable
 from lm.readable.scores import best_bias
+from lm.readable.tagger import CASES, EDGE, ENDINGS, TaggerConfig, unknown_id
 from lm.readable.texts import excerpts
+from lm.settings import MOST, Count
 from lm.text.prepare import is_heldout
 from lm.text.vocabulary import Vocabulary
 from lm.training.engine import Budget, Training, fit, make_once, processes, read_checkpoint, read_settings
@@ -65,6 +64,7 @@ def read_config(path: Path) -> ReadableTrainConfig:
 
 
 # --- Text ---------------------------------------------------------------------------------------------------
+
 
 class _Stream:
     """Words one after another with their labels, edges between; words by their order of appearance."""
@@ -140,9 +140,7 @@ def prepare(config: ReadableTrainConfig, folder: Path) -> None:
                     if item.case != LOWER:
                         usual[item.form] += 1
     forms = {
-        form.upper(): form
-        for form, count in usual.items()
-        if count >= USUAL_COUNT and 2 * count > within[form.upper()]
+        form.upper(): form for form, count in usual.items() if count >= USUAL_COUNT and 2 * count > within[form.upper()]
     }
     counts = np.bincount(streams[0].words, minlength=len(known) + 1)
     spelled = ["", *known]
@@ -161,7 +159,9 @@ class WindowLoader:
     Each pass begins elsewhere, so that its windows are cut at other words. `state_dict` lets Lightning resume.
     """
 
-    def __init__(self, stream: np.ndarray, rows: int, words: int, rank: int = 0, ranks: int = 1, accumulate: int = 1) -> None:
+    def __init__(
+        self, stream: np.ndarray, rows: int, words: int, rank: int = 0, ranks: int = 1, accumulate: int = 1
+    ) -> None:
         steps = stream.shape[1] // (ranks * rows * words * accumulate)
         if steps < 1:
             step = f"{ranks * rows} x {words * accumulate}"
@@ -203,9 +203,7 @@ class TaggerNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.ids, config.embedding)
-        self.lstm = nn.LSTM(
-            config.embedding, config.hidden, config.layers, bidirectional=True, dropout=config.dropout
-        )
+        self.lstm = nn.LSTM(config.embedding, config.hidden, config.layers, bidirectional=True, dropout=config.dropout)
         self.output = nn.Linear(2 * config.hidden, len(MARKS) + CASES)
         self._drop = nn.Dropout(config.dropout)
 
