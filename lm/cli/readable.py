@@ -1,6 +1,7 @@
 """``lm readable, evaluate-readable``: said words as text with case, marks and figures."""
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,7 +91,7 @@ def evaluate_readable(
         writer, texts = Readable.open(bundle or DEFAULT), []
         for source in sources:
             for parts in excerpts(source, round(words * 1e6), chosen):
-                texts += parts if passages else [sum(parts, [])]
+                texts += parts if passages else [[*chain.from_iterable(parts)]]
         if not any(texts):
             raise ValueError(f"{', '.join(map(str, sources))}: no text with case and marks there")
         scores = score(writer, [text for text in texts if text])

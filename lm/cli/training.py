@@ -1,6 +1,7 @@
 """``lm build-ngram, train, export``: how language models are made."""
 
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -179,7 +180,7 @@ def export_readable(
         from lm.training.readable import export as run
 
         texts = [
-            sum(parts, [])
+            [*chain.from_iterable(parts)]
             for source in tune or []
             for parts in excerpts(source, round(words * 1e6), lambda name: not is_heldout(name, HELDOUT))
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -104,7 +104,7 @@ def _mark(gap: str, following: str) -> int:
     return UNSURE if "(" in gap or ")" in gap else 0
 
 
-def begins_sentence(words: list[Marked]) -> Iterator[bool]:
+def begins_sentence(words: Sequence[Marked]) -> Iterator[bool]:
     """Whether each word begins a sentence, or may."""
     yield True
     for word in words[:-1]:

@@ -7,7 +7,7 @@ read as just these words again is never written: ONE HUNDRED FIVE stays in words
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ DECADES = {"HUNDREDS": 0, "TENS": 10, **{word[:-1] + "IES": n for word, n in TEN
 NUMERIC = frozenset([*SMALL, *SCALES, "HUNDRED"])
 
 
-def _any(words: Sequence[str] | dict[str, int]) -> str:
+def _any(words: Iterable[str]) -> str:
     return f"(?:{'|'.join(words)})"
 
 
@@ -56,6 +56,9 @@ BELOW_1000 = rf"(?:{BELOW_100} HUNDRED(?: AND {BELOW_100})?|{BELOW_100})"
 BELOW_MILLION = (
     rf"(?:{BELOW_1000} THOUSAND(?: AND {BELOW_100}| {BELOW_100} HUNDRED(?: AND {BELOW_100})?)?|{BELOW_1000})"
 )
+HUNDREDS = rf"{BELOW_100} HUNDRED(?: AND {BELOW_100})?"
+BELOW_1000 = rf"(?:{HUNDREDS}|{BELOW_100})"
+BELOW_MILLION = rf"(?:{BELOW_1000} THOUSAND(?: AND {BELOW_100}| {HUNDREDS})?|{BELOW_1000})"
 LARGE = rf"(?:{BELOW_1000} (?:MILLION|BILLION|TRILLION)(?: AND {BELOW_100}| {BELOW_MILLION})?)"
 CARDINAL = rf"(?:{LARGE}|{BELOW_MILLION}|ZERO)"
 DIGIT = _any(DIGITS)
@@ -69,6 +72,8 @@ DAY = rf"(?:(?:TWENTY|THIRTY) )?{_any(ORDINALS)}"
 YEAR = (
     rf"(?:(?:(?:{TEEN}|TWENTY) (?:HUNDRED|O {ONE}|{TEN} {ONE}|{TEN}|{TEEN})|TWO THOUSAND(?: AND {BELOW_100})?){WHOLE})"
 )
+CENTURY = rf"(?:{TEEN}|TWENTY) (?:HUNDRED|O {ONE}|{TEN} {ONE}|{TEN}|{TEEN})"
+YEAR = rf"(?:(?:{CENTURY}|TWO THOUSAND(?: AND {BELOW_100})?){WHOLE})"
 MONTH = _any([month.upper() for month in MONTHS.split("|")])
 HOUR = _any([*ONES, "TEN", "ELEVEN", "TWELVE"])
 MINUTE = rf"(?:O {ONE}|(?:TWENTY|THIRTY|FORTY|FIFTY)(?: {ONE})?|{TEEN})"
@@ -196,9 +201,9 @@ def _digit_by_digit(match: Match) -> list[str]:
 @_rule(rf"(?P<month>{MONTH}) (?:(?P<day>{DAY})(?: (?P<year>{YEAR}))?|(?P<only>{YEAR}))")
 def _date(match: Match) -> list[str]:
     # MAY FIRST and MARCH SECOND may be verbs with what comes first.
-    if match["month"] in ("MAY", "MARCH") and not match["year"]:
-        if (before := _before(match)) and before not in BEFORE_DATES:
-            return []
+    verb = match["month"] in ("MAY", "MARCH") and not match["year"]
+    if verb and (before := _before(match)) and before not in BEFORE_DATES:
+        return []
     month = match["month"].capitalize()
     if match["only"]:
         return [f"{month} {_year(match['only'])}"]
@@ -322,6 +327,11 @@ def _address(match: Match) -> list[str]:
 @_rule(
     rf"(?!A (?:{'|'.join(map(' '.join, sorted(PAIRS)))}|[A-Z] [A-Z] [A-Z])(?! [A-Z]\b)(?![^ ]))[A-Z](?: [A-Z])*(?: [B-Z]| A$)"
 )
+# A is mostly no letter before what is a name without it, nor after one.
+_NAMES = "|".join([*map(" ".join, sorted(PAIRS)), "[A-Z] [A-Z] [A-Z]"])
+
+
+@_rule(rf"(?!A (?:{_NAMES})(?! [A-Z](?![^ ]))(?![^ ]))[A-Z](?: [A-Z])*(?: [B-Z]| A$)")
 def _letters(match: Match) -> list[str]:
     letters = match[0].replace(" ", "")
     return [letters] if len(letters) > 2 or letters in PAIRS else []
@@ -347,9 +357,9 @@ def written_together(words: Sequence[str], breaks: Sequence[bool] | None = None)
     return tokens
 
 
+# Words with which a rule's may begin; so may single letters, and words before DOT.
 FIRST = frozenset(
-    [*SMALL, *ORDINALS, *MONTH[3:-1].split("|"), *HEADS, *(king.upper() for king in KINGS)]
-    + ["ET", "MC", "WORLD", *DECADES]
+    [*SMALL, *ORDINALS, *DECADES, *map(str.upper, [*MONTHS.split("|"), *KINGS]), *HEADS, "ET", "MC", "WORLD"]
 )
 
 

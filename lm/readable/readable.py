@@ -175,8 +175,8 @@ class _Writer:
                 text, after = token.text, token.end
                 token = next(following, None)
             else:
-                text, after = self._title(start + i) if together else None, i + 1
-                text = text or (self.form(start + i, own) if capitals else words[i].lower())
+                title = self._title(start + i) if together else None
+                text, after = title or (self.form(start + i, own) if capitals else words[i].lower()), i + 1
             if i == 0 and text.islower() and capitals:
                 text = text[:1].upper() + text[1:]
             mark = self.marks[start + after - 1] if marked else ""

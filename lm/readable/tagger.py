@@ -67,6 +67,7 @@ class Tagger:
         results = [
             (np.empty((len(text), len(MARKS)), np.float32), np.empty((len(text), CASES), np.float32)) for text in texts
         ]
+        results = [np.empty((len(text), len(MARKS) + CASES), np.float32) for text in texts]
         windows = [
             (number, start)
             for number, text in enumerate(texts)
@@ -88,6 +89,12 @@ class Tagger:
                     part = part - part.max(1, keepdims=True)
                     result[there] = part - np.log(np.exp(part).sum(1, keepdims=True))
         return results
+                # The piece's first id is the edge or a word before word `start`, its last one likewise.
+                first_word = CONTEXT if start else 0
+                last_word = len(logits) - 2 - (CONTEXT if start + WINDOW < len(texts[number]) else 0)
+                results[number][start + first_word : start + last_word] = logits[1 + first_word : 1 + last_word]
+        split = (np.split(result, [len(MARKS)], axis=1) for result in results)
+        return [(_log_softmax(marks), _log_softmax(cases)) for marks, cases in split]
 
     def _logits(self, pieces: Sequence[Sequence[int]]) -> list[np.ndarray]:
         """Logits [ids, marks + cases] of each piece."""
@@ -115,3 +122,9 @@ def _read(layer: Layer, inputs: np.ndarray) -> np.ndarray:
         lstm_step(now, layer.recurrent(hidden), cells, (following, cells))
         hidden = following
     return outputs
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    logits = logits - logits.max(1, keepdims=True)
+    normalised: np.ndarray = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    return normalised

@@ -161,6 +161,7 @@ class WindowLoader:
 
     def __init__(
         self, stream: np.ndarray, rows: int, words: int, rank: int = 0, ranks: int = 1, accumulate: int = 1
+        self, stream: np.ndarray, rows: int, words: int, accumulate: int = 1, rank: int = 0, ranks: int = 1
     ) -> None:
         steps = stream.shape[1] // (ranks * rows * words * accumulate)
         if steps < 1:
@@ -293,7 +294,7 @@ def train(config: ReadableTrainConfig, output: Path, vectors: Path | None = None
     make_once(folder, make)
     words = Words.load(folder / "words.txt")
     streams = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("train", "dev")]
-    training = WindowLoader(streams[0], config.rows, config.words, *processes(), config.accumulate)
+    training = WindowLoader(streams[0], config.rows, config.words, config.accumulate, *processes())
     torch.manual_seed(config.seed)
     module = ReadableTraining(config, words.words)
     if vectors:
