@@ -52,10 +52,6 @@ def _any(words: Iterable[str]) -> str:
 
 ONE, TEEN, TEN = _any(ONES), _any(TEENS), _any(TENS)
 BELOW_100 = rf"(?:{TEN}(?: {ONE})?\b|{TEEN}|{ONE}\b)"
-BELOW_1000 = rf"(?:{BELOW_100} HUNDRED(?: AND {BELOW_100})?|{BELOW_100})"
-BELOW_MILLION = (
-    rf"(?:{BELOW_1000} THOUSAND(?: AND {BELOW_100}| {BELOW_100} HUNDRED(?: AND {BELOW_100})?)?|{BELOW_1000})"
-)
 HUNDREDS = rf"{BELOW_100} HUNDRED(?: AND {BELOW_100})?"
 BELOW_1000 = rf"(?:{HUNDREDS}|{BELOW_100})"
 BELOW_MILLION = rf"(?:{BELOW_1000} THOUSAND(?: AND {BELOW_100}| {HUNDREDS})?|{BELOW_1000})"
@@ -69,9 +65,6 @@ DECIMAL = rf"(?:(?:{BELOW_MILLION}|ZERO) POINT {DIGIT}(?: {DIGIT})*)"
 AMOUNT = rf"(?:(?:(?:{DECIMAL}|{BELOW_1000}) (?:MILLION|BILLION|TRILLION)|{DECIMAL}|{CARDINAL}){WHOLE})"
 ORDINAL = rf"(?:(?:{BELOW_1000} HUNDRED AND )?(?:{TEN} )?{_any(ORDINALS)}|{BELOW_1000} HUNDREDTH)"
 DAY = rf"(?:(?:TWENTY|THIRTY) )?{_any(ORDINALS)}"
-YEAR = (
-    rf"(?:(?:(?:{TEEN}|TWENTY) (?:HUNDRED|O {ONE}|{TEN} {ONE}|{TEN}|{TEEN})|TWO THOUSAND(?: AND {BELOW_100})?){WHOLE})"
-)
 CENTURY = rf"(?:{TEEN}|TWENTY) (?:HUNDRED|O {ONE}|{TEN} {ONE}|{TEN}|{TEEN})"
 YEAR = rf"(?:(?:{CENTURY}|TWO THOUSAND(?: AND {BELOW_100})?){WHOLE})"
 MONTH = _any([month.upper() for month in MONTHS.split("|")])
@@ -323,10 +316,6 @@ def _address(match: Match) -> list[str]:
     return [match[0].lower().replace(" dot ", ".")]
 
 
-# A is mostly no letter before what is a name without it, and after one.
-@_rule(
-    rf"(?!A (?:{'|'.join(map(' '.join, sorted(PAIRS)))}|[A-Z] [A-Z] [A-Z])(?! [A-Z]\b)(?![^ ]))[A-Z](?: [A-Z])*(?: [B-Z]| A$)"
-)
 # A is mostly no letter before what is a name without it, nor after one.
 _NAMES = "|".join([*map(" ".join, sorted(PAIRS)), "[A-Z] [A-Z] [A-Z]"])
 

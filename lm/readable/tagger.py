@@ -64,9 +64,6 @@ class Tagger:
 
         texts: ids of words. Each stands by itself; long ones are read in windows that overlap.
         """
-        results = [
-            (np.empty((len(text), len(MARKS)), np.float32), np.empty((len(text), CASES), np.float32)) for text in texts
-        ]
         results = [np.empty((len(text), len(MARKS) + CASES), np.float32) for text in texts]
         windows = [
             (number, start)
@@ -80,15 +77,6 @@ class Tagger:
             batch = windows[first : first + ROWS]
             pieces = [closed[number][start : start + WINDOW + 2] for number, start in batch]
             for (number, start), logits in zip(batch, self._logits(pieces), strict=True):
-                # The piece's first id is that of the edge, or of the word before word `start`.
-                skipped = CONTEXT if start else 0
-                there = slice(start + skipped, start + len(logits) - 2)
-                for result, part in zip(
-                    results[number], np.split(logits[1 + skipped : -1], [len(MARKS)], 1), strict=True
-                ):
-                    part = part - part.max(1, keepdims=True)
-                    result[there] = part - np.log(np.exp(part).sum(1, keepdims=True))
-        return results
                 # The piece's first id is the edge or a word before word `start`, its last one likewise.
                 first_word = CONTEXT if start else 0
                 last_word = len(logits) - 2 - (CONTEXT if start + WINDOW < len(texts[number]) else 0)

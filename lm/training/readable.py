@@ -160,7 +160,6 @@ class WindowLoader:
     """
 
     def __init__(
-        self, stream: np.ndarray, rows: int, words: int, rank: int = 0, ranks: int = 1, accumulate: int = 1
         self, stream: np.ndarray, rows: int, words: int, accumulate: int = 1, rank: int = 0, ranks: int = 1
     ) -> None:
         steps = stream.shape[1] // (ranks * rows * words * accumulate)
