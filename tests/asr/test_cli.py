@@ -261,9 +261,7 @@ def long(recordings: dict[Path, str], tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.mark.parametrize("form", STREAMED)
-def test_a_stream_is_what_is_printed_at_the_end(
-    transcribe: Transcribe, long: Path, form: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stream_is_what_is_printed_at_the_end(transcribe: Transcribe, long: Path, form: str) -> None:
     command = ["--format", form, "--end", "90", "--threads", "2", long]
     whole, streamed = transcribe(*command), transcribe("--stream", *command)
     assert (streamed.exit_code, streamed.stderr) == (0, "")
@@ -302,7 +300,7 @@ def test_what_cannot_be_streamed(transcribe: Transcribe, long: Path, tmp_path: P
 
 
 def test_ctrl_c_keeps_what_is_done_of_a_recording(tiny_bundle: Path, long: Path, tmp_path: Path) -> None:
-    """Printed, streamed, or in files that nobody takes for whole ones."""
+    """Streamed, or in files that nobody takes for whole ones."""
     process = started(tiny_bundle, "--stream", "--threads", "2", long)
     first = process.stdout.readline()
     os.kill(process.pid, signal.SIGINT)
