@@ -23,7 +23,7 @@ from lm.mixture import LinearMixture
 from lm.model import LanguageModel
 from lm.ngram.model import NgramModel
 from lm.progress import progress_bar
-from lm.settings import Share
+from lm.settings import Between
 from lm.text.normalise import normalize, normalize_history, warn_left_out
 from lm.text.vocabulary import END, SPECIAL_WORDS, UNKNOWN, Vocabulary
 
@@ -36,7 +36,7 @@ BLOCK = 256  # sentences given to a model at once
 class MixtureConfig:
     """Of the n-gram with the LSTM; stored in the bundle."""
 
-    ngram_weight: Share
+    ngram_weight: Between
 
 
 class Models(Mapping[str, LanguageModel[Any]]):

@@ -31,6 +31,7 @@ Positive = Annotated[float, Meta(gt=0, le=MOST, description="a finite number abo
 Limit = Annotated[float, Meta(gt=0, description="a number above 0, or inf")]
 Cost = Annotated[float, Meta(ge=0, description="a number from 0, or inf")]
 Share = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
+Between = Annotated[float, Meta(gt=0, lt=1, description="a number between 0 and 1")]
 Dropout = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
 
 LONG = 60  # signs of a value that are shown

@@ -122,10 +122,10 @@ def export(
         lm export exp/lm --vocabulary exp/text/vocabulary.txt --lstm exp/lstm/best.ckpt --ngram exp/text/ngram.bin
     """
     with one_line_errors():
-        from lm.settings import Share, checked
+        from lm.settings import Between, checked
         from lm.training.export import export as run
 
-        checked(Share, mixture_weight, "--mixture-weight")
+        checked(Between, mixture_weight, "--mixture-weight")
 
         for path in (lstm, ngram):
             if path and not path.is_file():
