@@ -219,7 +219,7 @@ class Recognizer:
         progress: is told how many seconds are done. All else as for `listen`. What is damaged is left out, and the
         transcript's warnings tell where. Raises AudioError if there is no usable sound.
         """
-        segments = []
+        segments, done = [], 0.0
         warnings: list[str] = []
         for segment in self.listen(
             source,
@@ -233,9 +233,10 @@ class Recognizer:
             warn=warnings.append,
         ):
             segments.append(segment)
+            done = max(done, segment.end - start)  # of several channels the last need not be the latest
             if progress:
-                progress(total(segments[-1:], start))
-        return Transcript(total(segments, start), segments, warnings)
+                progress(done)
+        return Transcript(round(done, 2), segments, warnings)
 
     def listen(
         self,

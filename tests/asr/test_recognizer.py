@@ -28,8 +28,9 @@ from asr.audio.errors import AudioError
 from asr.decoder import segments
 from asr.decoder.rescore import rescore, state_after
 from asr.recognizer import NOTHING_SAID, Context, Recognizer
-from asr.transcript import Segment
+from asr.transcript import Segment, Style
 from lm.bundle import DEFAULT, BundleError, Dequantized, open_bundle
+from lm.text.normalise import normalize
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,12 @@ def recognizer() -> Recognizer:
 
 
 def test_real_recordings(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
-    texts = {path: recognizer.transcribe(path).text for path in recordings}
+    texts = {path: recognizer.transcribe(path, style=Style.plain).text for path in recordings}
+    for path, plain in texts.items():
+        readable = recognizer.transcribe(path).text
+        assert readable[0].isupper()
+        assert readable[-1] in ".?!"
+        assert normalize(readable) == plain.split()
     assert jiwer.wer(list(recordings.values()), list(texts.values())) < 0.3
 
 
@@ -58,7 +64,7 @@ def test_times_and_confidences(recognizer: Recognizer, recordings: dict[Path, st
 
 
 def test_scores_taken_apart_add_up(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
-    for segment in recognizer.transcribe(next(iter(recordings)), nbest=100).segments:
+    for segment in recognizer.transcribe(next(iter(recordings)), nbest=100, style=Style.plain).segments:
         totals = [hypothesis.total(recognizer.weights) for hypothesis in segment.nbest]
         assert totals == sorted(totals, reverse=True)
         assert segment.text == segment.nbest[0].text
@@ -149,8 +155,8 @@ def test_formats(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
     assert transcript.to_srt().startswith("1\n00:00:00,")
     assert transcript.to_vtt().startswith("WEBVTT\n\n00:00:00.")
     for text in (transcript.to_srt(), transcript.to_vtt(), transcript.to_tsv()):
-        assert words[0].word in text
-        assert words[-1].word in text
+        assert words[0].written in text
+        assert words[-1].written in text
     assert [line.split()[4] for line in transcript.to_ctm("talk").splitlines()] == [word.word for word in words]
 
 
@@ -178,7 +184,7 @@ def test_both_sides_of_a_call(recognizer: Recognizer, recordings: dict[Path, str
     assert {line.split(": ")[0] for line in transcript.text.splitlines()} == {"left", "right"}
     for text in (transcript.to_srt(), transcript.to_vtt(), transcript.to_tsv()):
         for word in transcript.words:
-            assert word.word in text
+            assert word.written in text
     assert {line.split()[1] for line in transcript.to_ctm().splitlines()} == {"1", "2"}
 
 
@@ -472,3 +478,14 @@ def test_a_full_folder_for_temporary_files_is_told(
     os.close(end)
     with open(pipe, "rb") as source, pytest.raises(AudioError, match=r"no room for a copy of it .*set TMPDIR"):
         Recognizer(tiny_bundle).transcribe(source)
+
+
+def test_readable_text_is_refused_by_a_model_without_it(tiny_bundle: Path, recordings: dict[Path, str]) -> None:
+    with pytest.raises(ValueError, match="can't write readable text: give style plain"):
+        Recognizer(tiny_bundle).transcribe(next(iter(recordings)), style=Style.readable)
+
+
+def test_hot_words_are_written_as_given(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
+    path = next(path for path, text in recordings.items() if "PRIESTS" in text)
+    assert "PRIests and the rulers" in recognizer.with_hot_words({"PRIests": 4.0}).transcribe(path).text
+    assert "priests and the rulers" in recognizer.with_hot_words({"priests": 4.0}).transcribe(path).text

@@ -1,0 +1,75 @@
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.transcript import Segment, Transcript, Word
+from asr.transcript.readable import readable
+from lm.readable import Readable
+from lm.text.normalise import normalize
+
+
+@cache
+def writer() -> Readable:
+    return Readable.open()
+
+
+def segments(*texts: str, pause: float = 0.6) -> Iterator[Segment]:
+    """Segments whose words last 0.3 s each, with pauses between them."""
+    time = 0.0
+    for text in texts:
+        start = time
+        words = []
+        for word in text.split():
+            words.append(Word(word, time, time + 0.3, 0.9))
+            time += 0.3
+        yield Segment(start, time, words, [])
+        time += pause
+
+
+def written(*texts: str) -> list[Segment]:
+    return list(readable(segments(*texts), writer(), {}))
+
+
+def test_words_keep_what_was_said_and_when() -> None:
+    said = list(segments("HOW ARE YOU", "I AM TWENTY FIVE YEARS OLD"))
+    found = written("HOW ARE YOU", "I AM TWENTY FIVE YEARS OLD")
+    plain = [(word.word, word.start, word.end, word.confidence) for segment in said for word in segment.words]
+    assert plain == [(word.word, word.start, word.end, word.confidence) for item in found for word in item.words]
+    assert Transcript(9.0, found).text == "How are you? I am 25 years old."
+    assert [word.written for word in found[1].words] == ["I", "am", "25", "", "years", "old."]
+
+
+def test_a_number_that_a_pause_divides_is_written_once() -> None:
+    found = written("IT WAS IN EIGHTEEN", "SIXTY FIVE WHEN THE WAR WAS OVER")
+    text = Transcript(9.0, found).text
+    assert normalize(text) == normalize("it was in eighteen sixty five when the war was over")
+    assert " ".join(segment.text for segment in found) == text
+
+
+def test_forms_are_kept() -> None:
+    found = list(readable(segments("WE RUN IT ON KUBERNETES NOW"), writer(), {"KUBERNETES": "KuberNetes"}))
+    assert "KuberNetes" in found[0].text
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["", "", ""], ["", "YES", ""], ["<unk>"], ["A", "<unk> B"]])
+def test_silence_and_what_is_no_word(texts: list[str]) -> None:
+    found = written(*texts)
+    assert [segment.start for segment in found] == [segment.start for segment in segments(*texts)]
+    assert [len(segment.words) for segment in found] == [len(text.split()) for text in texts]
+
+
+WORDS = st.sampled_from("I YOU TWENTY ONE HUNDRED THOUSAND OH FIVE FIFTH MAY THE A B C PERCENT AND POINT".split())
+
+
+@given(st.lists(st.lists(WORDS, max_size=6).map(" ".join), max_size=6))
+def test_nothing_is_added_nothing_lost(texts: list[str]) -> None:
+    """However sentences are cut into segments: each segment has its own words, and all are read again."""
+    found = written(*texts)
+    assert [[word.word for word in segment.words] for segment in found] == [text.split() for text in texts]
+    assert all(word.written is not None for segment in found for word in segment.words)
+    read = normalize(Transcript(9.0, found).text)
+    joined = "".join(read)
+    assert joined == "".join(normalize(" ".join(texts))) or joined == "".join(" ".join(texts).split())
