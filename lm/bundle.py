@@ -157,6 +157,8 @@ class Dequantized(Mapping[str, np.ndarray]):
     def __init__(self, path: Path, shapes: Shapes = ()) -> None:
         """shapes: what a model needs. Raises BundleError if the file lacks that, or is no file of weights."""
         self._path = path
+        with path.open("rb"):  # whose errors have the file's name, and know folders
+            pass
         try:
             self._file = safe_open(path, "numpy")
         except SafetensorError as error:

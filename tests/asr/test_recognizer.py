@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -489,3 +490,19 @@ def test_hot_words_are_written_as_given(recognizer: Recognizer, recordings: dict
     path = next(path for path, text in recordings.items() if "PRIESTS" in text)
     assert "PRIests and the rulers" in recognizer.with_hot_words({"PRIests": 4.0}).transcribe(path).text
     assert "priests and the rulers" in recognizer.with_hot_words({"priests": 4.0}).transcribe(path).text
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_midway(recognizer: Recognizer, recordings: dict[Path, str], jobs: int) -> None:
+    """What was found before it has been given out."""
+    sound = np.tile(reading.load(next(iter(recordings))), 10)
+
+    def blocks() -> Iterator[np.ndarray]:
+        yield sound
+        raise AudioError("its disk is gone")
+
+    found = []
+    with pytest.raises(AudioError, match="its disk is gone"):
+        for segment in recognizer.segments(blocks(), jobs=jobs):
+            found.append(segment)
+    assert found
