@@ -10,8 +10,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -495,10 +495,10 @@ def test_hot_words_are_written_as_given(recognizer: Recognizer, recordings: dict
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_error_midway(recognizer: Recognizer, recordings: dict[Path, str], jobs: int) -> None:
     """What was found before it has been given out."""
-    sound = np.tile(reading.load(next(iter(recordings))), 10)
+    sound = np.tile(reading.load(next(iter(recordings))), 20)
 
     def blocks() -> Iterator[np.ndarray]:
-        yield sound
+        yield from np.array_split(sound, 100)
         raise AudioError("its disk is gone")
 
     found = []
