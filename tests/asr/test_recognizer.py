@@ -501,8 +501,7 @@ def test_an_error_midway(recognizer: Recognizer, recordings: dict[Path, str], jo
         yield from np.array_split(sound, 100)
         raise AudioError("its disk is gone")
 
-    found = []
+    found: list[Segment] = []
     with pytest.raises(AudioError, match="its disk is gone"):
-        for segment in recognizer.segments(blocks(), jobs=jobs):
-            found.append(segment)
+        found.extend(recognizer.segments(blocks(), jobs=jobs))
     assert found
