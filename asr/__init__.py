@@ -4,7 +4,7 @@
     >>> recognizer = Recognizer()  # the models that ship; Recognizer("exp/model"): others
     >>> transcript = recognizer.transcribe("tests/data/5789-70653-0013.flac")
     >>> transcript.text
-    'AND WHAT TIME IT WAS SHE HAD ASKED WHAT THE TIME WAS'
+    'And what time it was? She had asked what the time was.'
     >>> transcript.words[1]
     Word(word='WHAT', start=0.48, end=0.64, confidence=0.951)
     >>> for hypothesis in transcript.segments[0].nbest[:2]:

@@ -51,18 +51,25 @@ def read_toml(path: Path) -> dict[str, Any]:
 
     Raises FileNotFoundError if there is none, ValueError if it isn't TOML.
     """
+    settings: dict[str, Any] = {}
+    read: set[Path] = set()
+    while True:
+        read.add(path.resolve())
+        settings = {**_toml(path), **settings}
+        base = settings.pop("base", None)
+        if base is None:
+            return settings
+        if not isinstance(base, str):
+            raise ValueError(f"{path}: base = {base}: want the name of a settings file beside it, in quotes")
+        if (path.parent / base).resolve() in read:
+            raise ValueError(f"{path}: base = {base!r} leads back to this file")
+        path = path.parent / base
+
+
+def _toml(path: Path) -> dict[str, Any]:
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such settings file; see recipes/librispeech") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not a TOML file: {error}") from None
-    base = settings.pop("base", None)
-    if base is None:
-        return settings
-    if not isinstance(base, str):
-        raise ValueError(f"{path}: base = {base}: want the name of a settings file beside it, in quotes")
-    try:
-        return {**read_toml(path.parent / base), **settings}
-    except RecursionError:
-        raise ValueError(f"{path}: base = {base!r} leads back to this file") from None

@@ -14,6 +14,7 @@ from asr.training.corpus import Batch, BatchLoader, FeatureStore, LabelledUttera
 from asr.training.train import AcousticTrainConfig, AcousticTraining, Corpus, frames_needed, read_config, train
 from data_prep.manifest import Item, prepare, write
 from lm.training.engine import Training, read_checkpoint
+from lm.training.readable import read_config as read_readable_config
 from lm.training.train import read_config as read_lstm_config
 
 TONES = {"A": 500, "B": 1000, "C": 2000}  # Hz
@@ -210,5 +211,5 @@ def test_values_that_are_not_allowed_are_named(tmp_path: Path, setting: str, pro
 
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "recipes").rglob("*.toml")), ids=str)
 def test_the_settings_that_ship_are_allowed(path: Path) -> None:
-    read = read_lstm_config if path.name == "lstm.toml" else read_config
-    assert read(path).validate_every
+    readers = {"lstm.toml": read_lstm_config, "readable.toml": read_readable_config}
+    assert readers.get(path.name, read_config)(path).validate_every
