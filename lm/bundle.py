@@ -194,6 +194,10 @@ class Dequantized(Mapping[str, np.ndarray]):
             raise BundleError(f"{self._path}: {name} holds what are no numbers; make the model anew")
         return tensor
 
+    def packed(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """A matrix as it lies in the file: int8, and the scales of its rows; where few rows are needed at once."""
+        return self._file.get_tensor(name), self._file.get_tensor(name + SCALE)
+
     def __iter__(self) -> Iterator[str]:
         return (name for name in self._names if not name.endswith(SCALE))
 

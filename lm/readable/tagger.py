@@ -5,12 +5,12 @@ vocabulary lacks are known by their last three letters. Here it is asked, in Num
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lm.bundle import SCALE, quantized
+from lm.bundle import Dequantized
 from lm.lstm.cells import Layer, lstm_step
 from lm.readable.marked import MARKS
 from lm.settings import Count, Dropout
@@ -20,7 +20,7 @@ ENDINGS = 512  # ids of unknown words, by a hash of their last letters
 CASES = 3  # LOWER, CAPITAL, OWN
 
 WINDOW, CONTEXT = 192, 32  # words read at once, of which so many on each side are for others' sake only
-ROWS = 32  # windows side by side
+ROWS = 8  # windows side by side: more take more memory than time is won
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,10 @@ def unknown_id(word: str) -> int:
 class Tagger:
     """A trained tagger."""
 
-    def __init__(self, config: TaggerConfig, weights: Mapping[str, np.ndarray]) -> None:
-        """weights: float32, by the names that they have in an lm.training.readable.TaggerNetwork."""
+    def __init__(self, config: TaggerConfig, weights: Dequantized) -> None:
+        """weights: by the names that they have in an lm.training.readable.TaggerNetwork."""
         # Most of the weights are vectors of words, few of which are needed at once: they stay packed.
-        packed = quantized({"": weights["embedding.weight"]})
-        self._vectors, self._scales = packed[""], packed[SCALE]
+        self._vectors, self._scales = weights.packed("embedding.weight")
         self._layers = [
             [Layer("lstm", weights, f"lstm.{{}}_l{k}{direction}") for direction in ("", "_reverse")]
             for k in range(config.layers)
