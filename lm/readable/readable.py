@@ -50,7 +50,10 @@ class Readable:
     def __init__(self, config: ReadableConfig, tagger: Tagger, words: Words) -> None:
         self.config, self._tagger = config, tagger
         self._ids = {word: 1 + ENDINGS + i for i, word in enumerate(words.words)}
-        self._forms = words.forms
+        # Of words that the tagger knows it tells itself where they have a capital.
+        self._forms = {
+            word: form for word, form in words.forms.items() if word not in self._ids or case_of(form) == OWN
+        }
 
     @classmethod
     def open(cls, bundle: Path = DEFAULT) -> Readable:
@@ -196,7 +199,7 @@ class _Writer:
         """How a word is written by itself; own: in its own way, too, where it has one."""
         word, case = self._words[place], self._cases[place]
         form = self._forms.get(word)
-        if own and form and (case == OWN or word not in self._known or case_of(form) == OWN):
+        if own and form:
             return form
         if own and case == OWN and word not in self._known:
             return word
