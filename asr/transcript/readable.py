@@ -7,6 +7,7 @@ from itertools import pairwise
 from asr.transcript.transcript import Segment
 from asr.transcript.word import Word
 from lm.readable import Readable
+from lm.readable.marked import ENDS
 from lm.readable.readable import LONG_PAUSE
 
 CONTEXT = 40  # words before and after a segment that tell how its own are written
@@ -23,7 +24,7 @@ def readable(segments: Iterable[Segment], writer: Readable, forms: Mapping[str, 
     for segment in segments:
         if pending:
             words, left = _written(before, pending.words, segment.words, left, writer, forms)
-            before = [*before, *pending.words][-CONTEXT:]
+            before = [*before, *words][-CONTEXT:]
             yield replace(pending, words=words)
         pending = segment
     if pending:
@@ -47,11 +48,16 @@ def _written(
     context = [*before, *words, *after[:CONTEXT]]
     pauses = [max(0.0, following.start - word.end) for word, following in pairwise(context)]
     first, end = len(before) + left, len(before) + len(words)
+    last = next((word.written for word in reversed(before) if word.written), "")
+    ended = not last or last.rstrip("\"')")[-1:] in ENDS
     texts = [""] * len(words)
     over = 0
     for token in writer.write([word.word for word in context], [*pauses, LONG_PAUSE], forms):
         if first <= token.start < end:
-            texts[token.start - len(before)] = token.text
+            text = token.text
+            if token.start == first and ended and text.islower():  # this context may have ended nothing there
+                text = text[:1].upper() + text[1:]
+            texts[token.start - len(before)] = text
             over = max(0, token.end - end)
         elif token.start < first < token.end:  # the segment before has written its words otherwise
             for place in range(first, min(token.end, end)):

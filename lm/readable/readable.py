@@ -18,8 +18,10 @@ from lm.readable.tagger import ENDINGS, Tagger, TaggerConfig, unknown_id
 from lm.settings import NotNegative, Number
 from lm.text.normalise import WORD, normalize
 
-# Pauses, in seconds: of this length they say nothing of marks, of this or longer ones as much as they can.
-USUAL_PAUSE, LONG_PAUSE = 0.2, 1.0
+# Pauses, in seconds: of this length they say nothing of marks; of this or longer ones as much as they can of marks
+# within sentences, and of those that end them; and no sentence goes on over one as long.
+USUAL_PAUSE, CLAUSE_PAUSE, SENTENCE_PAUSE, LONG_PAUSE = 0.2, 0.5, 1.0, 2.0
+WITHIN = np.array([mark not in ENDS for mark in MARKS])
 TITLES = {"MISTER": "Mr.", "MISSUS": "Mrs.", "DOCTOR": "Dr."}
 
 
@@ -113,9 +115,11 @@ class Readable:
         for number, (marks, cases) in enumerate(self.log_probs(texts)):
             marks += np.array(self.config.bias, np.float32)
             if pauses is not None:
-                seconds = np.minimum(pauses[number], LONG_PAUSE) - USUAL_PAUSE
-                marks[:, 1:] += self.config.pause_weight * seconds[:, None]
-            marks[-1:, [mark not in ENDS for mark in MARKS]] = -np.inf
+                seconds = np.array(pauses[number], np.float32)[:, None]
+                counted = np.minimum(seconds, np.where(WITHIN, CLAUSE_PAUSE, SENTENCE_PAUSE)) - USUAL_PAUSE
+                marks[:, 1:] += self.config.pause_weight * counted[:, 1:]
+                marks[(seconds >= LONG_PAUSE) & WITHIN] = -np.inf
+            marks[-1:, WITHIN] = -np.inf
             tags.append((marks.argmax(1), cases.argmax(1)))
         return tags
 

@@ -49,6 +49,23 @@ def test_a_number_that_a_pause_divides_is_written_once() -> None:
     assert " ".join(segment.text for segment in found) == text
 
 
+def test_no_sentence_goes_on_over_a_long_pause() -> None:
+    texts = ("THE WEEK WAS GOING BY AND", "WHAT TIME IT WAS", "SHE HAD ASKED")
+    found = list(readable(segments(*texts, pause=2.0), writer(), {}))
+    assert all(segment.text[-1] in ".?!" for segment in found)
+    assert all(segment.text[0].isupper() for segment in found)
+    assert Transcript(9.0, found).to_srt().count("-->") == 3
+
+
+def test_what_follows_a_sentence_begins_with_a_capital() -> None:
+    """Whatever the context of a segment makes of the end of the one before."""
+    text = "HE WENT AND THEN WE ALL WENT TOO AND IT WAS LATE SO WE SLEPT BUT NOT FOR LONG AS IT WAS COLD".split()
+    for cut in range(1, len(text)):
+        for pause in (0.3, 0.7, 1.2):
+            first, second = readable(segments(" ".join(text[:cut]), " ".join(text[cut:]), pause=pause), writer(), {})
+            assert first.text[-1] not in ".?!" or second.text[0].isupper()
+
+
 def test_forms_are_kept() -> None:
     found = list(readable(segments("WE RUN IT ON KUBERNETES NOW"), writer(), {"KUBERNETES": "KuberNetes"}))
     assert "KuberNetes" in found[0].text

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from lm.bundle import BundleError, open_bundle, write_bundle
 from lm.cli import app
 from lm.readable import Readable, Written
+from lm.readable.marked import ENDS, MARKS
 from lm.text.normalise import normalize
 
 
@@ -61,9 +62,22 @@ def test_pauses_make_marks_likelier(readable: Readable) -> None:
     words = "WE KNOW THAT BOB WENT TO LONDON".split()
     none = readable.write(words, [0.2] * 7)
     assert none == readable.write(words)
-    paused = readable.write(words, [0.2, 0.2, 0.2, 60.0, 0.2, 0.2, 0.2])
-    marks = readable.log_probs([words])[0][0]
-    assert (paused[3].text != none[3].text) == (marks[3, 1:].max() + 0.8 * readable.config.pause_weight > marks[3, 0])
+    marks = readable.log_probs([words])[0][0][3]
+    for pause, gain in ((0.4, 0.2), (0.5, 0.3), (1.5, 0.8)):  # of stops; of commas it is 0.3 at most
+        paused = readable.write(words, [0.2, 0.2, 0.2, pause, 0.2, 0.2, 0.2])
+        likely = [
+            log_prob + readable.config.pause_weight * (gain if mark in ENDS else min(gain, 0.3))
+            for mark, log_prob in zip(MARKS[1:], marks[1:], strict=True)
+        ]
+        assert (paused[3].text != none[3].text) == (max(likely) > marks[0])
+
+
+def test_no_sentence_goes_on_over_a_long_pause(readable: Readable) -> None:
+    words = "WE KNOW THAT BOB WENT TO LONDON".split()
+    for place in range(6):
+        written = readable.write(words, [2.0 if i == place else 0.2 for i in range(7)])
+        assert written[place].text[-1] in ENDS
+        assert written[place + 1].text[0].isupper()
 
 
 HOSTILE = """II XI MS JAN US CO NO DR ST <unk> 3 é - ' I A O MC DOT COM POINT TWENTY HUNDRED AND O'BRIEN'S ROCK'N'ROLL
