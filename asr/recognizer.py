@@ -266,6 +266,10 @@ class Recognizer:
         if rate != round(rate if math.isfinite(rate) else 0):
             raise AudioError(f"a sampling rate of {rate} Hz: give a whole number")
         checked(Count, nbest, "nbest")
+        checked(Channel, channel, "channel")
+        checked(Style | None, style, "style")
+        if isinstance(jobs, int):
+            checked(Count, jobs, "jobs")
         if style == Style.readable and not self.readable:
             raise ValueError("the model can't write readable text: give style plain, or a model with a part `readable`")
         blocks = reading.blocks(_source(source), Channel(channel), start, end, int(rate), warn)

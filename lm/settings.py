@@ -12,6 +12,7 @@ ValueError: config.toml: size = 0: want a whole number from 1
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
 from functools import cache
 from numbers import Real
 from types import UnionType
@@ -98,6 +99,8 @@ def _allowed(wanted: Any) -> str:
     wanted = _only(wanted)
     if get_origin(wanted) is Literal:
         return " or ".join(map(_shown, get_args(wanted)))
+    if isinstance(wanted, type) and issubclass(wanted, Enum):
+        return " or ".join(_shown(item.value) for item in wanted)
     if get_origin(wanted) in (list, tuple):
         return f"a list, each {_allowed(get_args(wanted)[0])}"
     return KINDS.get(wanted, "a table")

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -265,11 +266,11 @@ def talk(recordings: dict[Path, str]) -> np.ndarray:
 def test_long_recordings_are_divided_and_keep_their_words(
     recognizer: Recognizer, recordings: dict[Path, str], talk: np.ndarray
 ) -> None:
-    transcript = recognizer.transcribe(talk)
+    transcript = recognizer.transcribe(talk, style=Style.plain)
     ends = [segment.end for segment in transcript.segments]
     assert [segment.start for segment in transcript.segments] == [0, *ends[:-1]]
     assert len(ends) > 1
-    parts = [recognizer.transcribe(path).text for path in recordings] * 2
+    parts = [recognizer.transcribe(path, style=Style.plain).text for path in recordings] * 2
     assert jiwer.wer(" ".join(parts), transcript.text) < 0.1
     times = [time for word in transcript.words for time in (word.start, word.end)]
     assert times == sorted(times)
@@ -505,3 +506,16 @@ def test_an_error_midway(recognizer: Recognizer, recordings: dict[Path, str], jo
     with pytest.raises(AudioError, match="its disk is gone"):
         found.extend(recognizer.segments(blocks(), jobs=jobs))
     assert found
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"style": "fancy"}, 'style "fancy": want "readable" or "plain"'),
+        ({"channel": "up"}, 'channel "up": want "left" or "right" or "mix" or "each"'),
+        ({"jobs": 0}, "jobs 0: want a whole number from 1"),
+    ],
+)
+def test_options_that_mean_nothing(recognizer: Recognizer, options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        recognizer.transcribe(np.zeros(160, np.float32), **options)
