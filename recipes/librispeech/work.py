@@ -128,6 +128,8 @@ class Work:
             raise ValueError(f"stage {item.stage} ({item.stage.name}) ended with exit code {code}: {launched.shown()}")
         if code:
             print(item.complaint, file=sys.stderr)
+            if item.output:
+                item.output.write_text(f"{item.complaint}\n")
         record.done = True
         record.write(item)
         return True

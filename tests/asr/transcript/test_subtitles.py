@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 from itertools import pairwise
 
+import pysubs2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,7 +109,6 @@ def test_cues_obey_the_rules(said: list[Token], label: str) -> None:
 
 @given(speech())
 def test_others_read_them_alike(said: list[Token]) -> None:
-    pysubs2 = pytest.importorskip("pysubs2")
     words = [word for token in said for word in token.words]
     for text, form in ((srt(words), "srt"), (vtt(words), "vtt")):
         read = pysubs2.SSAFile.from_string(text, format_=form)
