@@ -236,7 +236,7 @@ class Recognizer:
             done = max(done, segment.end - start)  # of several channels the last need not be the latest
             if progress:
                 progress(done)
-        return Transcript(round(done, 2), segments, warnings)
+        return Transcript(total(segments, start), segments, warnings)
 
     def listen(
         self,

@@ -110,6 +110,47 @@ class Loader(Protocol):
         """Go on from there."""
 
 
+class Windows:
+    """Where the batches of a text lie that is cut into `ranks * rows` equal pieces, read side by side.
+
+    A batch is a window of `words` words in each of this rank's rows. A pass is a whole number of steps, of `accumulate`
+    batches each. `state_dict` lets Lightning resume in the middle.
+    """
+
+    def __init__(
+        self, count: int, rows: int, words: int, accumulate: int = 1, rank: int = 0, ranks: int = 1, ahead: int = 0
+    ) -> None:
+        """count: the words of the text. ahead: how many words behind a window are needed with it."""
+        steps = (count - ahead) // (ranks * rows * words * accumulate)
+        if steps < 1:
+            step = f"{ranks * rows} x {accumulate * words}"
+            raise ValueError(f"the text has {count} words, fewer than one step of {step}")
+        self._words, self._batches = words, steps * accumulate
+        self._starts = np.arange(rank * rows, (rank + 1) * rows) * self._batches * words
+        self._epoch, self._done = 0, 0
+
+    @property
+    def epochs(self) -> float:
+        return self._epoch + self._done / self._batches
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def _left(self) -> Iterator[int]:
+        """The numbers of the batches that are left of the pass."""
+        if self._done == self._batches:  # noticed only now: Lightning never asks for a batch past the last
+            self._epoch, self._done = self._epoch + 1, 0
+        while self._done < self._batches:
+            self._done += 1
+            yield self._done - 1
+
+    def state_dict(self) -> dict[str, int]:
+        return {"epoch": self._epoch, "done": self._done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self._epoch, self._done = state["epoch"], state["done"]
+
+
 class Training(lightning.LightningModule):
     """A module with a budget. Subclasses define `loss(batch)`, `validation_step`, and self.model."""
 

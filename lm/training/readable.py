@@ -27,7 +27,7 @@ from lm.readable.texts import excerpts
 from lm.settings import MOST, Count
 from lm.text.prepare import is_heldout
 from lm.text.vocabulary import Vocabulary
-from lm.training.engine import Budget, Training, fit, make_once, processes, read_checkpoint, read_settings
+from lm.training.engine import Budget, Training, Windows, fit, make_once, processes, read_checkpoint, read_settings
 from lm.training.grow import word_vectors
 
 IGNORED = -100  # a label whose loss isn't counted
@@ -153,44 +153,23 @@ def prepare(config: ReadableTrainConfig, folder: Path) -> None:
         np.save(folder / f"{name}.npy", stream.labelled(ids, forms))
 
 
-class WindowLoader:
-    """Batches int64 [3, words, rows] of a labelled stream cut into `ranks * rows` equal pieces, window by window.
+class WindowLoader(Windows):
+    """Batches int64 [3, words, rows] of a labelled stream.
 
-    Each pass begins elsewhere, so that its windows are cut at other words. `state_dict` lets Lightning resume.
+    Each pass begins elsewhere, so that its windows are cut at other words.
     """
 
     def __init__(
         self, stream: np.ndarray, rows: int, words: int, accumulate: int = 1, rank: int = 0, ranks: int = 1
     ) -> None:
-        steps = stream.shape[1] // (ranks * rows * words * accumulate)
-        if steps < 1:
-            step = f"{ranks * rows} x {words * accumulate}"
-            raise ValueError(f"the text has {stream.shape[1]} words, fewer than one step of {step}")
-        self._stream, self._words, self._batches = stream, words, steps * accumulate
-        self._starts = np.arange(rank * rows, (rank + 1) * rows) * self._batches * words
-        self._epoch, self._done = 0, 0
-
-    @property
-    def epochs(self) -> float:
-        return self._epoch + self._done / self._batches
-
-    def __len__(self) -> int:
-        return self._batches
+        super().__init__(stream.shape[1], rows, words, accumulate, rank, ranks)
+        self._stream = stream
 
     def __iter__(self) -> Iterator[Tensor]:
-        if self._done == self._batches:  # noticed only now: Lightning never asks for a batch past the last
-            self._epoch, self._done = self._epoch + 1, 0
-        while self._done < self._batches:
-            start = self._done * self._words + self._epoch * self._words * 382 // 1000
+        for batch in self._left():
+            start = batch * self._words + self._epoch * self._words * 382 // 1000
             places = (self._starts + start + np.arange(self._words)[:, None]) % self._stream.shape[1]
-            self._done += 1
             yield torch.from_numpy(self._stream[:, places].astype(np.int64))
-
-    def state_dict(self) -> dict[str, int]:
-        return {"epoch": self._epoch, "done": self._done}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        self._epoch, self._done = state["epoch"], state["done"]
 
 
 # --- The network ----------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from lm.lstm.model import LstmConfig
 from lm.settings import MOST, Count
 from lm.text.vocabulary import END, Vocabulary
 from lm.training import grow
-from lm.training.engine import Budget, Training, fit, make_once, processes, read_settings
+from lm.training.engine import Budget, Training, Windows, fit, make_once, processes, read_settings
 from lm.training.network import Memory, WordLstm
 
 
@@ -71,44 +71,22 @@ def token_ids(text: Path, vocabulary: Vocabulary, cache: Path) -> np.ndarray:
     return np.memmap(path, dtype=np.int32, mode="r")
 
 
-class SequenceLoader:
-    """Batches [words + 1, rows] through a text cut into `ranks * rows` equal pieces; the last word is only a target.
+class SequenceLoader(Windows):
+    """Batches [words + 1, rows] of a text; the last word is only a target.
 
     Yields (ids, beginning): beginning is true at the first batch of a pass, where no state is carried over.
-    `state_dict` lets Lightning resume in the middle. A pass is a whole number of steps, of `accumulate` batches each.
     """
 
     def __init__(
         self, ids: np.ndarray, rows: int, words: int, accumulate: int = 1, rank: int = 0, ranks: int = 1
     ) -> None:
-        steps = (len(ids) - 1) // (ranks * rows * words * accumulate)
-        if steps < 1:
-            step = f"{ranks * rows} x {accumulate * words}"
-            raise ValueError(f"the text has {len(ids)} words, fewer than one step of {step}")
-        self._ids, self._words, self._batches = ids, words, steps * accumulate
-        self._starts = np.arange(rank * rows, (rank + 1) * rows) * self._batches * words
-        self._epoch, self._done = 0, 0
-
-    @property
-    def epochs(self) -> float:
-        return self._epoch + self._done / self._batches
-
-    def __len__(self) -> int:
-        return self._batches
+        super().__init__(len(ids), rows, words, accumulate, rank, ranks, ahead=1)
+        self._ids = ids
 
     def __iter__(self) -> Iterator[tuple[Tensor, bool]]:
-        if self._done == self._batches:  # noticed only now: Lightning never asks for a batch past the last
-            self._epoch, self._done = self._epoch + 1, 0
-        while self._done < self._batches:
-            positions = self._starts + self._done * self._words + np.arange(self._words + 1)[:, None]
-            self._done += 1
-            yield torch.from_numpy(self._ids[positions].astype(np.int64)), self._done == 1
-
-    def state_dict(self) -> dict[str, int]:
-        return {"epoch": self._epoch, "done": self._done}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        self._epoch, self._done = state["epoch"], state["done"]
+        for batch in self._left():
+            positions = self._starts + batch * self._words + np.arange(self._words + 1)[:, None]
+            yield torch.from_numpy(self._ids[positions].astype(np.int64)), batch == 0
 
 
 class LstmTraining(Training):
