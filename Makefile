@@ -1,5 +1,5 @@
 # make demo         set up what the demo needs, then transcribe real recordings with the models that ship
-# make test         set up the rest, then run the tests
+# make test         set up the rest, then run the tests, on all cores
 # make lint         set up the rest, then ruff and mypy
 # make docs         set up the rest, then run the commands in the documents and write what they print into the pages
 # make wheel        build wheels that need no compiler, and a source package, in dist/
@@ -21,7 +21,7 @@ demo: .venv/demo
 	@$(BIN)/asr transcribe tests/data/*.flac
 
 test: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: .venv/test
 	$(BIN)/ruff check .
