@@ -70,6 +70,12 @@ def runs(stream: BinaryIO, start: int, size: int) -> list[Run]:
     return found
 
 
+def begin(stream: BinaryIO, place: int, size: int) -> bool:
+    """Whether frames lie at this byte, one after the other."""
+    first = header(_bytes(stream, place, HEADER))
+    return first is not None and _follow(stream, place, first, size) >= AGAIN
+
+
 def header(data: bytes) -> Frame | None:
     """What the header says that data begin with; None if they begin with none."""
     if len(data) < HEADER or data[0] != 0xFF or data[1] & 0xE0 != 0xE0:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 CAPTURE = b"OggS"
+BEGIN = CAPTURE + b"\0\2"  # of a recording: version 0, and the flag of a first page
 HEADER = struct.Struct("<4sBBqIIIB")  # capture, version, flags, granule, serial, number, checksum, segments
 FIRST, LAST = 2, 4  # flags
 UNEVEN = 3  # times the most samples of a page up to now; more may be a hole in time
@@ -33,7 +34,7 @@ class Link:
     """A recording of those that are chained in a file, from byte to byte."""
 
     start: int
-    end: int
+    end: int  # of its last page
     whole: bool = True  # are all its pages there, and do their times go on evenly?
     ended: bool = False  # has it the mark of its end?
 
@@ -46,8 +47,6 @@ def links(stream: BinaryIO, start: int, size: int) -> list[Link]:
     beginning = False  # among the first pages, one of each logical stream
     for page in pages(stream, start, size):
         if page.flags & FIRST and not beginning:
-            if found:
-                found[-1].end = page.start
             found.append(Link(page.start, page.start))
             latest, steps = {}, {}
         beginning = bool(page.flags & FIRST)
@@ -65,8 +64,6 @@ def links(stream: BinaryIO, start: int, size: int) -> list[Link]:
                 link.whole &= step >= 0 and (not earlier or step <= UNEVEN * max(earlier))
                 earlier.append(step)
         latest[page.serial] = page
-    if found:
-        found[-1].end = size
     return found
 
 

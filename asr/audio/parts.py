@@ -14,6 +14,9 @@ from typing import BinaryIO
 from asr.audio import frames, ogg
 
 FLAC_START = re.compile(rb"fLaC[\0\x80]\0\0\x22")  # with the header of the first block, whose size is fixed
+# What may end a FLAC, whose frames can't be followed: another one, a wav, an Ogg or a tag before frames of mp3.
+BEHIND_FLAC = re.compile(FLAC_START.pattern + rb"|RIFF.{4}WAVEfmt |OggS\0\x02|ID3[\x02-\x04]\0", re.DOTALL)
+OLD_TAG = 128  # bytes of an ID3v1 tag, which ends an mp3
 NO_SOUND = re.compile(rb"[\w ]{4}|ID3|$")  # the name of a chunk, a tag, or nothing
 PIECE = 1 << 20  # bytes searched at once
 LITTLE = 1 << 15  # bytes that may follow the sound without being any
@@ -72,6 +75,14 @@ class Piece(io.RawIOBase):
 def parts(stream: BinaryIO, start: int) -> list[Part]:
     """The recordings that lie in a seekable stream from byte `start` on, in their order; at least one."""
     size = stream.seek(0, io.SEEK_END)
+    found = _of_a_kind(stream, start, size)
+    while begins(stream, found[-1].end, size):
+        found += _of_a_kind(stream, found[-1].end, size)
+    return found
+
+
+def _of_a_kind(stream: BinaryIO, start: int, size: int) -> list[Part]:
+    """Recordings of one kind from a byte on, at least one; the last ends where one of another kind begins, if any."""
     head = _bytes(stream, start + _tag(stream, start), 12)
     if head.startswith(b"OggS"):
         found = _ogg(stream, start, size)
@@ -83,7 +94,17 @@ def parts(stream: BinaryIO, start: int) -> list[Part]:
         found = []
     else:
         found = _framed(stream, start, size) or _flac_behind_junk(stream, start, size)
-    return found or [Part(start, size)]
+    return found if found and found[-1].end > start else [Part(start, size)]
+
+
+def begins(stream: BinaryIO, place: int, size: int) -> bool:
+    """Whether a recording of any kind begins at this byte of a stream."""
+    sound = place + _tag(stream, place)
+    head = _bytes(stream, sound, 12)
+    if len(head) < 12:
+        return False
+    marked = FLAC_START.match(head) or head.startswith(ogg.BEGIN) or head[:4] in ENDS or head[4:8] in ENDS
+    return bool(marked) or frames.begin(stream, sound, size)
 
 
 def _bytes(stream: BinaryIO, place: int, count: int) -> bytes:
@@ -95,22 +116,33 @@ def _bytes(stream: BinaryIO, place: int, count: int) -> bytes:
 
 
 def _ogg(stream: BinaryIO, start: int, size: int) -> list[Part]:
-    links = ogg.links(stream, start, size)
-    found = [Part(link.start, link.end, damaged=not link.whole, format="ogg") for link in links]
-    if links:
-        found[0] = replace(found[0], start=start)
-        found[-1] = replace(found[-1], open_ended=not links[-1].ended)
+    found: list[Part] = []
+    for link in ogg.links(stream, start, size):
+        if found and begins(stream, found[-1].end, size):
+            break
+        if found:
+            found[-1] = replace(found[-1], end=link.start, open_ended=False)
+        begin = link.start if found else start
+        found.append(Part(begin, link.end, damaged=not link.whole, open_ended=not link.ended, format="ogg"))
+    if found and not begins(stream, found[-1].end, size):
+        found[-1] = replace(found[-1], end=size)
     return found
 
 
 def _flac(stream: BinaryIO, start: int, size: int) -> list[Part]:
-    begins, place = [start], start + _tag(stream, start) + 4
+    first, place = start, start + _tag(stream, start) + 4
+    found: list[Part] = []
     while place < size:
-        data = _bytes(stream, place, PIECE + 8)
-        marks = (match.start() for match in FLAC_START.finditer(data))
-        begins += [place + mark for mark in marks if mark < PIECE]
+        data = _bytes(stream, place, PIECE + 16)
+        for match in BEHIND_FLAC.finditer(data):
+            mark = place + match.start()
+            if match.start() < PIECE and begins(stream, mark, size):
+                found.append(Part(first, mark))
+                if not match[0].startswith(b"fLaC"):
+                    return found
+                first = mark
         place += PIECE
-    return [Part(begin, end) for begin, end in zip(begins, [*begins[1:], size], strict=True)]
+    return [*found, Part(first, size)]
 
 
 def _flac_behind_junk(stream: BinaryIO, start: int, size: int) -> list[Part]:
@@ -147,9 +179,14 @@ def _framed(stream: BinaryIO, start: int, size: int) -> list[Part]:
         found.append(part)
         seconds += run.seconds
         bytes_read += run.end - run.start
+        end = run.end + OLD_TAG * (_bytes(stream, run.end, 3) == b"TAG")
+        if not frames.begin(stream, end, size) and begins(stream, end, size):
+            found[-1] = replace(part, end=end)
+            break
     if len(found) == 1 and found[0].start == start + _tag(stream, start):
         # With the tags before and behind it, which decoders know; but not with half a frame.
-        return [replace(found[0], start=start, end=found[0].end if found[0].open_ended else size)]
+        alone = not found[0].open_ended and not begins(stream, found[0].end, size)
+        return [replace(found[0], start=start, end=size if alone else found[0].end)]
     return found
 
 
@@ -168,7 +205,8 @@ def _sized(stream: BinaryIO, start: int, size: int) -> list[Part]:
         if part.end <= start:
             break
         start = part.end
-    if found and not found[-1].header:  # what follows the last is no recording, but decoders may know it
+    # What follows the last may be no recording, but decoders may know it.
+    if found and not found[-1].header and not begins(stream, found[-1].end, size):
         found[-1] = replace(found[-1], end=max(found[-1].end, size))
     return found
 
@@ -183,7 +221,7 @@ def _riff(stream: BinaryIO, start: int, size: int) -> Part:
     first, more = None, 0  # what lies in a first chunk of sound, and the bytes in further ones
     while place + 8 <= size:
         name, length = struct.unpack(order + "4sI", _bytes(stream, place, 8))
-        if name in (b"RIFF", b"RIFX"):
+        if begins(stream, place, size):
             return replace(whole, end=place)
         place += 8
         if name == b"fmt " and length >= 16:
@@ -194,8 +232,9 @@ def _riff(stream: BinaryIO, start: int, size: int) -> Part:
         elif name == b"data":
             there = size - place
             first = Part(start, place + length, header=place - start) if 0 < length < there else None
-            behind = _bytes(stream, place + length + length % 2, 4)
-            if there - length >= max(1, rate) and not NO_SOUND.match(behind):
+            behind = place + length + length % 2
+            sound = not NO_SOUND.match(_bytes(stream, behind, 4)) and not begins(stream, behind, size)
+            if there - length >= max(1, rate) and sound:
                 # Whoever wrote it didn't come to write its size, or had no room for all of it.
                 wraps = (there - length) // WRAP
                 return replace(whole, end=place + length + wraps * WRAP if wraps else size, header=place - start)
@@ -230,7 +269,7 @@ def _whole(stream: BinaryIO, start: int, size: int, length: int) -> Part:
     if start + length > size:
         unknown = length >= UNKNOWN_SIZE and length < 2 * WRAP
         return Part(start, size, share=1.0 if unknown else (size - start) / length)
-    follows = length > 0 and _bytes(stream, start + length, 4) == _bytes(stream, start, 4)
+    follows = length > 0 and begins(stream, start + length, size)
     return Part(start, start + length if follows else size)
 
 
@@ -239,7 +278,7 @@ def _mp4(stream: BinaryIO, start: int, size: int) -> Part:
     place, indexless = start, True
     while place + 8 <= size:
         length, name = struct.unpack(">I4s", _bytes(stream, place, 8))
-        if name == b"ftyp" and place > start:
+        if place > start and begins(stream, place, size):
             return Part(start, place, indexless=indexless)
         indexless &= name != b"moov"
         if length == 1:
@@ -254,7 +293,7 @@ def _matroska(stream: BinaryIO, start: int, size: int) -> Part:
     """A header and what it heads, of which the size may be unknown."""
     header = _element_end(stream, start)
     end = header and header < size and _element_end(stream, header)
-    follows = end and end < size and _bytes(stream, end, 4) == b"\x1a\x45\xdf\xa3"
+    follows = end and begins(stream, end, size)
     return Part(start, end if end and follows else size)
 
 
@@ -272,8 +311,8 @@ def _caf(stream: BinaryIO, start: int, size: int) -> Part:
     """Chunks up to the next file."""
     place = start + 8
     while place + 12 <= size:
-        name, length = struct.unpack(">4sq", _bytes(stream, place, 12))
-        if name == b"caff":
+        length = int.from_bytes(_bytes(stream, place + 4, 8), "big", signed=True)
+        if begins(stream, place, size):
             return Part(start, place)
         if length < 0:  # to the end of the file
             break

@@ -105,6 +105,21 @@ def test_joined_recordings_are_all_read(form: str) -> None:
     assert_there(part, B[48_000:], 1)
 
 
+KINDS = ("wav", "flac", "vorbis", "mp3", "aac", "m4a", "mkv")
+
+
+# Where a flac ends can't be known, so that only what has a mark of its own is found behind one.
+@pytest.mark.parametrize("second", some(*KINDS))
+@pytest.mark.parametrize("first", some(*KINDS))
+def test_joined_recordings_of_different_kinds_are_all_read(first: str, second: str) -> None:
+    if first == "flac" and second in ("mp3", "aac", "m4a", "mkv"):
+        pytest.skip("has no mark that couldn't stand in a flac by chance")
+    waveform, warnings = heard(recording(first) + recording(second, 1))
+    assert not warnings
+    assert_there(waveform, A, 0)
+    assert_there(waveform, B, len(A) / make.RATE, late=0.2)
+
+
 def test_joined_mp3s_with_titles() -> None:
     title = b"ID3\x04\0\0" + bytes([0, 0, 2, 0]) + b"TIT2" + bytes(252)
     waveform, warnings = heard(title + recording("mp3") + b"TAG" + bytes(125) + title + recording("mp3", 1))
