@@ -36,7 +36,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from asr import audio
+from asr.audio.reading import load_cut
 from asr.cli.options import read_cuts
 from asr.evaluation.errors import aligned, error_counts
 from data_prep.conditions import (
@@ -212,7 +212,7 @@ def main() -> None:
     everything = {}
     for data in options.data:
         cuts, _ = read_cuts(data, options.limit)
-        speech = [audio.load_cut(cut) for cut in cuts]
+        speech = [load_cut(cut) for cut in cuts]
         references = [cut.supervisions[0].text for cut in cuts]
         found[data.name], texts = {}, {}
         with tempfile.TemporaryDirectory() as folder:
