@@ -1,6 +1,11 @@
+import os
+import runpy
 from collections.abc import Iterable
 from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pysubs2
 import pytest
 from hypothesis import given
@@ -10,6 +15,10 @@ from asr.transcript import Word
 from asr.transcript.formats import srt, vtt
 from asr.transcript.subtitles import GAP, LINE, LONGEST, PACE, SHORTEST, Cue, cues, each_token
 from asr.transcript.word import Token, tokens
+from lm.bundle import DEFAULT
+
+rules = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "rules.py")))
+DATA = os.environ.get("NICEBEACH_DATA")
 
 
 def spoken(text: str, seconds: float = 0.3, pauses: dict[int, float] | None = None) -> list[Token]:
@@ -55,6 +64,51 @@ def test_a_cue_stays_as_long_as_it_is_read_if_the_next_leaves_it_the_time() -> N
     assert brief[0].end - brief[0].start == pytest.approx(SHORTEST)
     first, second = cues(spoken(f"{text}. next", 0.1, {2: 1.2}))
     assert second.start - first.end >= GAP - 1e-9
+
+
+def test_what_is_said_fast_begins_before_its_words_and_stays_into_the_pause() -> None:
+    text = "It went slowly on, and on, and on again. Nevertheless everybody understands everything. Then it was over."
+    _, fast, _ = cues(spoken(text, 0.4, {9: 1.0, 13: 1.0}))
+    assert fast.text == "Nevertheless everybody understands everything."
+    assert fast.tokens[-1].end - fast.tokens[0].start == pytest.approx(4 * 0.4)
+    assert len(fast.text) / PACE <= fast.end - fast.start < len(fast.text) / PACE + 0.1
+    assert fast.start < fast.tokens[0].start
+    assert fast.end > fast.tokens[-1].end
+
+
+def test_no_cue_strays_from_its_words() -> None:
+    text = "Of what was said there nobody remembers anything, " * 40
+    for seconds in (0.15, 0.25, 0.35):
+        for cue in cues(spoken(text, seconds)):
+            assert abs(cue.start - cue.tokens[0].start) < 0.51
+            assert cue.end > cue.tokens[-1].end - 0.51 - GAP
+
+
+def test_long_speech_is_divided_while_it_is_heard() -> None:
+    taken = 0
+
+    def heard() -> Iterable[Token]:
+        nonlocal taken
+        for taken, token in enumerate(spoken("and nobody ever came to an end " * 100)):  # noqa: B007
+            yield token
+
+    found = cues(heard())
+    next(found)
+    assert taken < 300
+    assert not rules.broken_rules(srt([word for token in spoken("and so we went on " * 300) for word in token.words]))
+
+
+@pytest.mark.skipif(DATA is None, reason="NICEBEACH_DATA names no folder with speech/LibriSpeech/dev-mini")
+@pytest.mark.skipif(not (DEFAULT / "config.toml").exists(), reason="asr/default_model holds no models")
+def test_recordings_one_after_the_other_have_subtitles_that_can_be_read() -> None:
+    from asr import Recognizer
+    from asr.audio.reading import load_cut
+    from asr.cli.options import read_cuts
+
+    cuts, _ = read_cuts(Path(str(DATA)) / "speech/LibriSpeech/dev-mini", limit=None)
+    text = Recognizer().transcribe(np.concatenate([load_cut(cut) for cut in cuts])).to_srt()
+    assert not rules.broken_rules(text)
+    assert rules.too_fast(text) < 0.05
 
 
 def test_what_is_written_together_stays_together() -> None:
