@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lm.bundle import DEFAULT, BundleError, Dequantized, open_bundle
-from lm.readable.forms import Words
+from lm.readable.forms import Forms, Places, Words
 from lm.readable.marked import CAPITAL, ENDS, MARKS, OWN, Marked, case_of
 from lm.readable.numbers import read_again, written_together
 from lm.readable.tagger import ENDINGS, Tagger, TaggerConfig, unknown_id
@@ -30,7 +30,9 @@ class ReadableConfig:
     """Settings of a bundle's [readable]."""
 
     tagger: TaggerConfig
-    pause_weight: NotNegative = 2.0  # what a second of pause adds to the log-odds of a mark
+    # What a second of pause adds to the log-odds of a mark; tuned on four of the readers that the acoustic model was
+    # trained on, against their books.
+    pause_weight: NotNegative = 4.0
     bias: list[Number] = field(default_factory=lambda: [0.0] * len(MARKS))  # of log P of MARKS
 
     def __post_init__(self) -> None:
@@ -51,22 +53,23 @@ class Readable:
 
     def __init__(self, config: ReadableConfig, tagger: Tagger, words: Words) -> None:
         self.config, self._tagger = config, tagger
-        self._ids = {word: 1 + ENDINGS + i for i, word in enumerate(words.words)}
+        self._known = Places(words.words)
         # Of words that the tagger knows it tells itself where they have a capital.
-        self._forms = {
-            word: form for word, form in words.forms.items() if word not in self._ids or case_of(form) == OWN
-        }
+        self._forms = Forms(
+            {word: form for word, form in words.forms.items() if case_of(form) == OWN or word not in self._known}
+        )
 
     @classmethod
     def open(cls, bundle: Path = DEFAULT) -> Readable:
         """That of a model folder. Raises BundleError if it has none."""
         opened = open_bundle(bundle)
         config = opened.read(ReadableConfig, "readable")
+        tagger = Tagger(config.tagger, Dequantized(opened.file("readable.safetensors")))
         words = Words.load(opened.file("readable.txt"))
         if len(words.words) != config.tagger.vocabulary:
             known = f"{config.tagger.vocabulary} words, readable.txt has {len(words.words)}"
             raise BundleError(f"{bundle}: its tagger knows {known}: they are of different models")
-        return cls(config, Tagger(config.tagger, Dequantized(opened.file("readable.safetensors"))), words)
+        return cls(config, tagger, words)
 
     def write(
         self, words: Sequence[str], pauses: Sequence[float] | None = None, forms: Mapping[str, str] | None = None
@@ -92,9 +95,9 @@ class Readable:
         self, texts: Sequence[Sequence[str]], pauses: Sequence[Sequence[float]] | None, forms: Mapping[str, str]
     ) -> Iterator[_Writer]:
         said = [[word.upper() for word in words] for words in texts]
-        forms = {**self._forms, **{word.upper(): form for word, form in forms.items()}}
+        given = {word.upper(): form for word, form in forms.items()}
         for words, (marks, cases) in zip(said, self.tags(said, pauses), strict=True):
-            yield _Writer(words, marks, cases, forms, self._ids)
+            yield _Writer(words, marks, cases, lambda word: given.get(word) or self._forms.get(word), self._known)
 
     def marked(self, texts: Sequence[Sequence[str]]) -> list[list[Marked]]:
         """Each word by itself: its case and the mark after it, with numbers in words."""
@@ -105,7 +108,11 @@ class Readable:
 
     def log_probs(self, texts: Sequence[Sequence[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
         """What the tagger says of each text's words, in capitals: see Tagger.log_probs."""
-        return self._tagger.log_probs([[self._ids.get(word) or unknown_id(word) for word in words] for words in texts])
+        return self._tagger.log_probs([[self._id(word) for word in words] for words in texts])
+
+    def _id(self, word: str) -> int:
+        place = self._known.get(word)
+        return unknown_id(word) if place is None else 1 + ENDINGS + place
 
     def tags(
         self, texts: Sequence[Sequence[str]], pauses: Sequence[Sequence[float]] | None = None
@@ -136,10 +143,11 @@ class _Writer:
         words: Sequence[str],
         marks: np.ndarray,
         cases: np.ndarray,
-        forms: Mapping[str, str],
+        form: Callable[[str], str | None],
         known: Container[str],
     ) -> None:
-        self._words, self._forms, self._known = words, forms, known
+        """form: how a word is written by itself, if it has a way of its own. known: words that the tagger knows."""
+        self._words, self._own, self._known = words, form, known
         self.marks: list[str] = [MARKS[mark] for mark in marks]
         self._cases: list[int] = cases.tolist()
 
@@ -202,7 +210,7 @@ class _Writer:
     def form(self, place: int, own: bool = True) -> str:
         """How a word is written by itself; own: in its own way, too, where it has one."""
         word, case = self._words[place], self._cases[place]
-        form = self._forms.get(word)
+        form = self._own(word)
         if own and form:
             return form
         if own and case == OWN and word not in self._known:
