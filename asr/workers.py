@@ -50,7 +50,7 @@ class Died:
 
 
 class HelperDied(Exception):
-    """A process that worked on a part ended, of that signal; 0 if of none."""
+    """A process that worked on a part ended by a fault, of that signal; 0 if of none."""
 
     def __init__(self, signal: int) -> None:
         super().__init__(f"a process that did a part of the work died (signal {signal})")
@@ -131,14 +131,18 @@ class Part(Generic[Value]):
 
 
 class Helpers:
-    """Workers that call an object's methods. If one process is to work, that is this one."""
+    """Workers that call an object's methods. If one process is to work, that is this one.
+
+    This one also does again what a helper has begun that was killed, as the system does for want of memory.
+    """
 
     def __init__(self, owner: object, jobs: Callable[[], int]) -> None:
         """jobs: how many may work; asked anew for each part."""
         self._jobs = jobs
-        self._workers = Workers(lambda task, _: _outcome(getattr(owner, task[0]), task[1]))
+        self._owner = owner
+        self._workers = Workers(lambda task, _: _outcome(owner, *task))
         self._waiting: deque[tuple[Part[Any], tuple[str, Any]]] = deque()  # parts, each with a method and its argument
-        self._begun: dict[int, Part[Any]] = {}
+        self._begun: dict[int, tuple[Part[Any], tuple[str, Any]]] = {}
         self._count = 0
 
     def submit(self, method: Callable[[Item], Value], item: Item) -> Part[Value]:
@@ -156,7 +160,7 @@ class Helpers:
         return parts > (2 * jobs if jobs > 1 else 0)
 
     def result(self, part: Part[Value]) -> Value:
-        """What the method returned. Raises what it raised, HelperDied if its process ended."""
+        """What the method returned. Raises what it raised, HelperDied if its process ended but wasn't killed."""
         while not part.done:
             self._look(None)
         if part.error:
@@ -179,22 +183,24 @@ class Helpers:
     def _look(self, seconds: float | None) -> None:
         """Take what is done, waiting so long for it, and give the helpers more."""
         for event in self._workers.wait(seconds):
-            part = self._begun.pop(event.key)
+            part, task = self._begun.pop(event.key)
             if isinstance(event, Result):
                 part.value, part.error = event.value
+            elif isinstance(event, Died) and event.signal == signal.SIGKILL:
+                part.value, part.error = _outcome(self._owner, *task)
             elif isinstance(event, Died):
                 part.error = HelperDied(event.signal)
             part.done = True
         while self._waiting and len(self._begun) < self._jobs():
             part, task = self._waiting.popleft()
-            self._begun[self._count] = part
+            self._begun[self._count] = part, task
             self._workers.start(self._count, task)
             self._count += 1
 
 
-def _outcome(method: Callable[[Item], Value], item: Item) -> tuple[Value | None, Exception | None]:
+def _outcome(owner: object, method: str, item: Any) -> tuple[Any, Exception | None]:
     try:
-        return method(item), None
+        return getattr(owner, method)(item), None
     except Exception as error:
         return None, error
 

@@ -180,6 +180,7 @@ class Folder:
             tell(recording, outcome.problem)
             return False
         warn(recording, outcome)
+        partials = []
         try:
             for form, text in outcome.texts.items():
                 path = self._path(recording, form)
@@ -187,10 +188,12 @@ class Folder:
                 if outcome.partial or self._overwrite or not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
                     write_whole(partial if outcome.partial else path, text)
-                if not outcome.partial:
+                if outcome.partial:
+                    partials.append(printable(partial))
+                else:
                     partial.unlink(missing_ok=True)
-            if outcome.partial:
-                tell(recording, f"what was done of it is in {printable(partial)}", "warning")
+            if partials:
+                tell(recording, f"what was done of it is in {', '.join(partials)}", "warning")
                 return True
             with (self._folder / RECORD).open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"output": recording.output, **self._origin(recording)}) + "\n")

@@ -75,12 +75,13 @@ class Bar:
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Take it away while something else is printed."""
+        """Take it away while something else is printed; for good, if all are finished."""
         self._progress.stop()
         try:
             yield
         finally:
-            self._progress.start()
+            if self._finished < len(self._names):
+                self._progress.start()
 
     def close(self) -> None:
         """Take it away for good."""

@@ -99,14 +99,14 @@ def transcribe_all(
                     else:
                         bar.advance(event.key, *event.report)
                     continue
-                outcome = event.value if isinstance(event, Result) else Outcome({}, _death(event.signal))
+                outcome = event.value if isinstance(event, Result) else Outcome({}, _death(event.signal, processes))
+                bar.finish(event.key)
                 unfinished = outcome.partial or (asked and isinstance(event, Died))
                 if not unfinished or outcome.warnings:
                     with bar.hidden():
                         written = output.write(event.key, recordings[event.key], outcome)
                     failed += not written
                 done += not unfinished
-                bar.finish(event.key)
             bar.draw()
             if presses and not asked:
                 asked = True
@@ -182,7 +182,7 @@ def transcribe_one(
     except MemoryError:
         return Outcome({}, "not enough memory: try --threads 1, or cut the recording")
     except HelperDied as death:
-        return Outcome({}, _death(death.signal))
+        return Outcome({}, _death(death.signal, jobs()))
     except Exception as error:  # a fault of ours shall not cost the other recordings
         described = " ".join(f"{type(error).__name__}: {error}".split())
         return Outcome({}, f"a fault of nicebeach ({described}): please report it")
@@ -280,10 +280,11 @@ def _steps(path: Path, options: Options, report: Report) -> Callable[[float], No
     return step
 
 
-def _death(number: int) -> str:
-    """The problem of a recording whose process died of a signal, or of none."""
+def _death(number: int, processes: int) -> str:
+    """The problem of a recording whose process died of a signal, or of none. processes: that were at work."""
     if number == signal.SIGKILL:
-        return "its process was killed, perhaps for want of memory: try --threads 1"
+        mend = "try --threads 1" if processes > 1 else "take parts of it by --start and --end"
+        return f"its process was killed, perhaps for want of memory: {mend}"
     cause = signal.strsignal(number) if number else "it ended by itself"
     return f"its process died ({cause}): it may be damaged; convert it to wav"
 

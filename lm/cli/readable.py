@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
 def readable(
     texts: Annotated[
-        list[str], typer.Argument(metavar="TEXT...", help="Words, in any case; - reads them from stdin, a text a line.")
+        list[str],
+        typer.Argument(metavar="TEXT...", help="What was said, in any case; - reads it from stdin, a text a line."),
     ],
     as_json: JsonOption = False,
     bundle: BundleOption = None,
 ) -> None:
     """Write words as people write them: with case, punctuation, and numbers in figures.
 
-    Each text is taken by itself and ends as a sentence does. With --json each token comes with the words that it
-    stands for.
+    Each text is taken by itself and ends as a sentence does. Marks that it has already are left out, figures and
+    abbreviations read as words first; what isn't in letters of English is told, and left out. With --json each token
+    comes with the words that it stands for.
 
     Examples:
 
@@ -35,12 +37,15 @@ def readable(
     with one_line_errors():
         from lm.bundle import DEFAULT
         from lm.readable import Readable
+        from lm.text.normalise import normalize, warn_left_out
 
         writer = Readable.open(bundle or DEFAULT)
         if texts == ["-"]:
             with open_lines(Path("-")) as lines:
                 texts = list(lines)
-        said = [text.split() for text in texts]
+        for text in texts:
+            warn_left_out(text)
+        said = [normalize(text) for text in texts]
         written = writer.write_all(said)
     if as_json:
         texts_out = [

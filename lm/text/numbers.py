@@ -25,7 +25,7 @@ CLOCK = re.compile(r"(?<![\d:])(\d\d?):([0-5]\d)(?![\d:])")
 DAY = re.compile(rf"\b({MONTHS}) (\d\d?)(?:d\b|(?![\d:/%a-z]|,\d))")
 OLD_ORDINAL = re.compile(r"(\b[Tt]he )?(?<![\w,])(\d*(?<!1)[23])d\b(?(1)|(?!\.))")  # the 2d, 23d; but 3d. is threepence
 FRACTION = re.compile(r"(?:(\d+)[ -] ?)?(?<![\d/])(\d+)/(\d+)(?![\d/])")
-ORDINAL = re.compile(r"(\d[\d,]{0,20})(?:st|nd|rd|th)\b")
+ORDINAL = re.compile(r"(\d[\d,]{0,20})(?:st|nd|rd|th|ST|ND|RD|TH)\b")
 DECADE = re.compile(r"'?\b(\d*0)'?s\b")
 RANGE = re.compile(r"(?<=\d) ?--? ?(?=\d)")
 GLUED = re.compile(r"(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)")

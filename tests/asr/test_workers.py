@@ -8,6 +8,8 @@ import pytest
 
 from asr.workers import Died, HelperDied, Helpers, Progress, Report, Result, Workers
 
+PARENT = os.getpid()
+
 
 class Owner:
     """Whose methods helpers call."""
@@ -25,8 +27,13 @@ class Owner:
 
     def die(self, number: int) -> int:
         if number == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGUSR1)
         return number
+
+    def be_killed(self, number: int) -> tuple[int, int]:
+        if number == 3 and os.getpid() != PARENT:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.square(number)
 
 
 @pytest.fixture
@@ -78,8 +85,14 @@ def test_a_helper_that_dies_is_told(helpers: Helpers) -> None:
     assert [next(found) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(HelperDied) as death:
         next(found)
-    assert death.value.signal == signal.SIGKILL
+    assert death.value.signal == signal.SIGUSR1
     assert list(helpers.map(Owner().fail, [7, 8])) == [7, 8]  # another takes its place
+
+
+def test_what_a_helper_did_that_was_killed_is_done_here(helpers: Helpers) -> None:
+    squares, processes = zip(*helpers.map(Owner().be_killed, range(10)), strict=True)
+    assert list(squares) == [number * number for number in range(10)]
+    assert processes[3] == os.getpid() not in (*processes[:3], *processes[4:])
 
 
 def test_large_parts_block_nobody(helpers: Helpers) -> None:

@@ -116,12 +116,29 @@ def test_settings_are_checked(bundle: Path, tmp_path: Path) -> None:
         Readable.open(tmp_path)
 
 
+def test_what_is_written_already_is_read_first(bundle: Path) -> None:
+    run = CliRunner()
+    for before, said in (
+        ("Dr. Smith's 3rd", "DOCTOR SMITH'S THIRD"),
+        ("DR. SMITH'S 3RD", "DOCTOR SMITH'S THIRD"),
+        ("how are you? i am fine!", "HOW ARE YOU I AM FINE"),
+        ("I paid $5.50 (twice).", "I PAID FIVE DOLLARS AND FIFTY CENTS TWICE"),
+        ("the Caf\u00e9 Na\u00efve", "THE CAFE NAIVE"),
+    ):
+        written, again = (run.invoke(app, ["readable", item, "--bundle", str(bundle)]) for item in (before, said))
+        assert (written.exit_code, written.stdout) == (0, again.stdout)
+        assert normalize(written.stdout) == said.split()
+    foreign = run.invoke(app, ["readable", "\u041f\u0440\u0438\u0432\u0435\u0442", "", "--bundle", str(bundle)])
+    assert (foreign.exit_code, foreign.stdout) == (0, "\n\n")
+    assert "left out: \u041f\u0440\u0438\u0432\u0435\u0442" in foreign.stderr
+
+
 def test_the_commands(folder: Path, bundle: Path) -> None:
     said = "well bob has it"
     result = CliRunner().invoke(app, ["readable", said, "are you in london", "--bundle", str(bundle)])
     assert result.stdout == "Well, Bob has it.\nAre you in London?\n"
     result = CliRunner().invoke(app, ["readable", "-", "--json", "--bundle", str(bundle)], input=f"{said}\n\n")
-    assert json.loads(result.stdout)[0][0] == {"text": "Well,", "words": ["well"]}
+    assert json.loads(result.stdout)[0][0] == {"text": "Well,", "words": ["WELL"]}
     assert json.loads(result.stdout)[1] == []
     evaluate = ["evaluate-readable", str(folder / "text"), "--heldout-share", "0.01", "--bundle", str(bundle)]
     scores = json.loads(CliRunner().invoke(app, [*evaluate, "--json"]).stdout)
