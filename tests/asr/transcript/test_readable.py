@@ -1,5 +1,7 @@
+import os
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,8 @@ from asr.transcript import Segment, Transcript, Word
 from asr.transcript.readable import readable
 from lm.readable import Readable
 from lm.text.normalise import normalize
+
+DATA = os.environ.get("NICEBEACH_DATA")
 
 
 @cache
@@ -90,3 +94,23 @@ def test_nothing_is_added_nothing_lost(texts: list[str]) -> None:
     read = normalize(Transcript(9.0, found).text)
     joined = "".join(read)
     assert joined == "".join(normalize(" ".join(texts))) or joined == "".join(" ".join(texts).split())
+
+
+@pytest.mark.skipif(
+    DATA is None, reason="NICEBEACH_DATA names no folder with speech/LibriSpeech and speech/commonvoice"
+)
+@pytest.mark.parametrize("corpus", ["LibriSpeech/dev-mini", "commonvoice/dev.tsv"])
+def test_recognised_text_has_as_many_errors_readable_as_plain(corpus: str) -> None:
+    from asr import Recognizer
+    from asr.audio.reading import load_cut
+    from asr.cli.options import read_cuts
+    from asr.evaluation.errors import error_rates
+
+    recognizer = Recognizer()
+    cuts, _ = read_cuts(Path(str(DATA)) / "speech" / corpus, None)
+    found = [recognizer.transcribe(load_cut(cut), nbest=1) for cut in cuts]
+    references = [cut.supervisions[0].text for cut in cuts]
+    plain = error_rates(references, [" ".join(word.word for word in transcript.words) for transcript in found])
+    written = error_rates(references, [transcript.text for transcript in found])
+    print(f"{corpus}: WER {plain.wer} plain, {written.wer} readable")
+    assert written == plain
