@@ -28,7 +28,7 @@ def build_ngram(
     threshold: Annotated[
         float, typer.Option(help="Leave out n-grams without which the perplexity rises by less than this share.", min=0)
     ] = 0.0,
-    bits: Annotated[int, typer.Option(help="Of each quantised weight; 0: not quantised.", min=0, max=25)] = 8,
+    bits: Annotated[int, typer.Option(help="Of each quantised probability; 0: not quantised.", min=0, max=25)] = 8,
     memory: Annotated[str, typer.Option(help="For sorting: 8G, 50%.")] = "50%",
     temporary: Annotated[Path | None, typer.Option(help="Folder for sorting.", show_default="the system's")] = None,
 ) -> None:

@@ -51,7 +51,8 @@ class NgramModel:
     def next_words(self, state: bytes) -> np.ndarray:
         """Log-probabilities [V] float64 of every word after the state; `<s>` has −inf, the rest sum to 1.
 
-        Quantised probabilities sum to 1 only nearly, so what `score` says is scaled here by up to a few per cent.
+        What lm.ngram.pack quantised does so anyway, to 1e-4; of what KenLM quantised, the probabilities that `score`
+        tells are scaled here by up to a few per cent.
         """
         log_probs = self._core.next_words(state)
         log_probs[START] = -np.inf

@@ -12,8 +12,10 @@ import numpy as np
 
 from lm.files import open_text
 from lm.mixture import em_weights
+from lm.ngram.arpa import read_arpa
 from lm.ngram.interpolate import interpolate_ngrams
 from lm.ngram.model import NgramModel
+from lm.ngram.pack import write_trie
 from lm.ngram.prune import prune_ngram
 from lm.progress import progress_bar
 from lm.text.vocabulary import END, Vocabulary
@@ -60,10 +62,10 @@ def build_ngram(
     estimated like a word: it stands for all of them together, and comes as often as they do.
     prune: for each order the count up to which its n-grams are left out. threshold: leave out n-grams without which
     the perplexity rises by less than this share (see `lm.ngram.prune`), before the mixing. bits: of each quantised
-    probability and back-off weight (0: not quantised). memory: for sorting, as GNU sort says it ("8G", "50%"); lmplz
-    sorts in files under `temporary`. tune: for several texts, held-out text of the kind that the model is for; the
-    weights at which the models mix (see `interpolate`) are fitted on it. tools: where `make lm-tools` put lmplz and
-    build_binary.
+    probability (see `lm.ngram.pack`; 0: nothing is quantised, for models too large to be read whole). memory: for
+    sorting, as GNU sort says it ("8G", "50%"); lmplz sorts in files under `temporary`. tune: for several texts,
+    held-out text of the kind that the model is for; the weights at which the models mix (see `interpolate`) are fitted
+    on it. tools: where `make lm-tools` put lmplz and build_binary.
 
     Errors: FileNotFoundError for missing tools or input, ValueError with KenLM's message where a tool fails.
     """
@@ -85,7 +87,10 @@ def build_ngram(
             weights = tune_weights(arpas, words, tune)
             arpa = folder / "mixed.arpa"
             ngrams = interpolate_ngrams(arpas, weights, arpa)
-        pack_ngram(arpa, output, bits, memory, folder, tools)
+        if bits:
+            write_trie(read_arpa(arpa), output, bits)
+        else:
+            pack_ngram(arpa, output, memory, folder, tools)
         return NgramReport(estimates, weights, ngrams, arpa.stat().st_size, output.stat().st_size)
 
 
@@ -173,10 +178,9 @@ def run_lmplz(
     return [int(row[1]) for row in rows], [tuple(map(float, row[2:])) for row in rows]
 
 
-def pack_ngram(arpa: Path, output: Path, bits: int, memory: str, temporary: Path, tools: Path) -> None:
-    """Pack an ARPA file with `build_binary` as a trie (arguments as for `build_ngram`)."""
-    quantised = ["-q", bits, "-b", bits] if bits else []
-    _run([tools / "build_binary", *quantised, "-S", memory, "-T", f"{temporary}/", "trie", arpa, output])
+def pack_ngram(arpa: Path, output: Path, memory: str, temporary: Path, tools: Path) -> None:
+    """Pack an ARPA file with `build_binary` as a trie of full precision (arguments as for `build_ngram`)."""
+    _run([tools / "build_binary", "-S", memory, "-T", f"{temporary}/", "trie", arpa, output])
 
 
 def _run(command: Sequence[object]) -> str:

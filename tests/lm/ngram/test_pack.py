@@ -7,9 +7,9 @@ import pytest
 
 from lm.ngram.arpa import read_arpa
 from lm.ngram.model import NgramModel
-from lm.ngram.pack import write_trie
+from lm.ngram.pack import _backoff_bins, _nearest, write_trie
 from lm.ngram.trie import read_trie
-from lm.text.vocabulary import Vocabulary
+from lm.text.vocabulary import START, Vocabulary
 
 ARPA = Path(__file__).parents[2] / "data/tiny.arpa"
 
@@ -22,6 +22,32 @@ def test_kenlm_reads_the_same_out_of_it(bits: int, vocabulary: Vocabulary, tmp_p
     sequences = [rng.integers(2, len(vocabulary), 8).tolist() for _ in range(200)]
     for ours, theirs in zip(packed.log_probs(sequences), plain.log_probs(sequences), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 5, 25])
+def test_sums_are_one_however_coarse_probabilities_are(bits: int, vocabulary: Vocabulary, tmp_path: Path) -> None:
+    write_trie(read_arpa(ARPA), tmp_path / "packed.bin", bits)
+    ours, theirs = NgramModel(tmp_path / "packed.bin", vocabulary), kenlm.Model(str(tmp_path / "packed.bin"))
+    every, chance = [id for id in range(len(vocabulary)) if id != START], random.Random(1)
+    for _ in range(200):
+        history = chance.choices(every[3:], k=chance.randrange(6))
+        log_probs, _ = ours.score([ours.read(ours.initial(), history)] * len(every), every)
+        assert np.exp(log_probs).sum() == pytest.approx(1, abs=1e-5)
+        text = " ".join(vocabulary[id] for id in [*history, 5])
+        by_kenlm = [log_prob for log_prob, *_ in theirs.full_scores(text, eos=False)][-1]
+        assert log_probs[every.index(5)] == pytest.approx(by_kenlm * np.log(10), abs=1e-4)
+
+
+@pytest.mark.parametrize("bits", [8, 12, 14])
+def test_bins_of_backoff_weights_keep_sums(bits: int) -> None:
+    weights = np.random.default_rng(1).lognormal(-0.2, 0.6, 100_000).clip(1e-3, 4)
+    values = np.log10(weights).astype(np.float32)
+    centers = _backoff_bins(values, 1 << bits)
+    assert len(centers) == 1 << bits
+    assert (np.diff(centers) >= 0).all()
+    # The most that a rounded weight can alter a sum: it leaves as much as it is itself, or all.
+    strays = np.abs(10.0 ** (centers[_nearest(values, centers)] - values) - 1) * weights.clip(max=1)
+    assert strays.max() < 1.3 / (1 << bits)
 
 
 def test_states_are_as_short_as_those_of_kenlm(tmp_path: Path) -> None:
