@@ -26,6 +26,7 @@ for command in (
     training.build_ngram,
     training.train,
     training.export,
+    training.adapt,
     training.train_readable,
     training.export_readable,
 ):

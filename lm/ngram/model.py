@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from lm.ngram import core
-from lm.ngram.trie import read_ngram, warn_missing
+from lm.ngram.arpa import BackoffModel
+from lm.ngram.trie import make_trie, read_ngram, warn_missing
 from lm.text.vocabulary import END, START, Vocabulary
 
 
@@ -18,12 +19,18 @@ class NgramModel:
     on from, and the back-off weights of these contexts.
     """
 
-    def __init__(self, path: Path, vocabulary: Vocabulary) -> None:
-        """Errors: FileNotFoundError; ValueError for a file that is neither, or a KenLM binary of another kind."""
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such n-gram model; `lm build-ngram` makes one")
-        tables = read_ngram(path, vocabulary)
-        warn_missing(tables, path)
+    def __init__(self, source: Path | BackoffModel, vocabulary: Vocabulary) -> None:
+        """source: a file, or a model in memory.
+
+        Errors: FileNotFoundError; ValueError for a file that is neither, or a KenLM binary of another kind.
+        """
+        if isinstance(source, BackoffModel):
+            tables = make_trie(source, vocabulary)
+        elif source.is_file():
+            tables = read_ngram(source, vocabulary)
+            warn_missing(tables, source)
+        else:
+            raise FileNotFoundError(f"{source}: no such n-gram model; `lm build-ngram` makes one")
         self.missing = int(tables.missing.sum())  # words of the vocabulary
         self._core = core.Ngram(tables=tables, shares=tables.shares, start=START, end=END)
         self.vocabulary = vocabulary

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lm.ngram.arpa import LN10, BackoffModel, read_arpa
+from lm.ngram.arpa import LN10, BackoffModel, Order, read_arpa
 from lm.text.vocabulary import END, SPECIAL_WORDS, START, UNKNOWN, MissingWordsWarning, Vocabulary
 
 MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
@@ -56,6 +56,16 @@ class NgramTables(NamedTuple):
         """
         unknown = self.ids == self.ids[UNKNOWN]
         return np.where(unknown, -log(unknown.sum()), 0.0)
+
+
+class _Levels(NamedTuple):
+    """The columns of a trie, order by order; firsts count from the beginning of the next longer order."""
+
+    ids: Mapping[str, int]
+    words: Sequence[np.ndarray]
+    log_probs: Sequence[np.ndarray]
+    backoffs: Sequence[np.ndarray]
+    firsts: Sequence[np.ndarray]
 
 
 def warn_missing(tables: NgramTables, path: Path) -> None:
@@ -114,11 +124,50 @@ def make_trie(model: BackoffModel, vocabulary: Vocabulary) -> NgramTables:
     firsts.append(np.zeros_like(places))
     for column in words, log_probs, backoffs:
         column[:-1] = [np.append(entries, 0) for entries in column[:-1]]  # the sentinels
-    return _tables(ids, vocabulary, words, log_probs, backoffs, firsts)
+    return _tables(_Levels(ids, words, log_probs, backoffs, firsts), vocabulary)
 
 
 def read_trie(path: Path, vocabulary: Vocabulary) -> NgramTables:
     """Read a KenLM trie, to be asked for the words of a vocabulary. Raises ValueError if the file is no such trie."""
+    levels = _read_levels(path)
+    return _of_sentences(_tables(levels, vocabulary), path)
+
+
+def unpack_trie(path: Path) -> BackoffModel:
+    """The n-grams of a KenLM trie as those of an ARPA file. Raises ValueError if the file is no such trie."""
+    ids, words, log_probs, backoffs, firsts = _read_levels(path)
+    model = BackoffModel(sorted(ids, key=ids.__getitem__))
+    size = len(ids)
+    suffixes = histories = last = np.zeros(size, np.int64)  # places in the level below; the last word of each n-gram
+    keys = np.zeros(0, np.int64)  # of a level: the place of the suffix, then the first word; rising
+    rows = np.zeros(0, np.int64)  # of a level's entries in the model's order below
+    for n, entries in enumerate(words):
+        count = len(entries) - (n + 1 < len(words))  # without the sentinel
+        entries = entries[:count].astype(np.int64)
+        if n == 0:
+            last = entries
+            columns = [np.zeros(count, np.int32)] * 2
+        else:
+            suffixes = np.repeat(np.arange(len(firsts[n - 1]) - 1), np.diff(firsts[n - 1].astype(np.int64)))
+            last = last[suffixes]
+            if n == 1:
+                histories = entries
+            else:
+                wanted = histories[suffixes] * size + entries
+                histories = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+                if (keys[histories] != wanted).any():
+                    raise ValueError(f"{path}: lacks beginnings of its n-grams; make it anew of models of lmplz")
+            keys = suffixes * size + entries
+            columns = [rows[histories].astype(np.int32), rows[suffixes].astype(np.int32)]
+        order = np.argsort(columns[0].astype(np.int64) * size + last)
+        weights = (log_probs[n][:count], backoffs[n][:count])
+        model.orders.append(Order(last[order].astype(np.int32), *(column[order] for column in (*columns, *weights))))
+        rows = np.empty(count, np.int64)
+        rows[order] = np.arange(count)
+    return model
+
+
+def _read_levels(path: Path) -> _Levels:
     data = path.read_bytes()
     if len(data) < _SANITY_BYTES + 20 or not data.startswith(MAGIC):
         raise ValueError(f"{path}: not a KenLM binary (version 5) or ARPA file; `lm build-ngram` makes one")
@@ -129,13 +178,14 @@ def read_trie(path: Path, vocabulary: Vocabulary) -> NgramTables:
             "KenLM's `build_binary trie`, without -a and -v"
         )
     try:
-        tables = _unpack(data, order, kind == QUANTIZED_TRIE, vocabulary)
+        levels = _unpack(data, order, kind == QUANTIZED_TRIE)
+        levels.ids[SPECIAL_WORDS[UNKNOWN]]
     except (IndexError, KeyError, OverflowError, TypeError, ValueError, struct.error):
         raise ValueError(f"{path}: a damaged KenLM trie; copy it, or make it, anew") from None
-    return _of_sentences(tables, path)
+    return levels
 
 
-def _unpack(data: bytes, order: int, quantized: bool, vocabulary: Vocabulary) -> NgramTables:
+def _unpack(data: bytes, order: int, quantized: bool) -> _Levels:
     """Raises one of many errors for a damaged file: nothing in it may lead a look-up out of the arrays."""
     counts = struct.unpack_from(f"<{order}Q", data, _SANITY_BYTES + 20)
     if max(counts) > len(data) * 8:  # or it would take memory for what isn't there
@@ -190,18 +240,12 @@ def _unpack(data: bytes, order: int, quantized: bool, vocabulary: Vocabulary) ->
             raise ValueError("words or weights out of range")
     ln10 = np.float32(LN10)
     log_probs, backoffs = ([entries * ln10 for entries in column] for column in (log_probs, backoffs))
-    return _tables(ids, vocabulary, words, log_probs, backoffs, firsts)
+    return _Levels(ids, words, log_probs, backoffs, firsts)
 
 
-def _tables(
-    ids: Mapping[str, int],
-    vocabulary: Vocabulary,
-    words: Sequence[np.ndarray],
-    log_probs: Sequence[np.ndarray],
-    backoffs: Sequence[np.ndarray],
-    firsts: Sequence[np.ndarray],
-) -> NgramTables:
-    """All orders in one array each; firsts count from the beginning of the next longer order."""
+def _tables(levels: _Levels, vocabulary: Vocabulary) -> NgramTables:
+    """All orders in one array each."""
+    ids, words, log_probs, backoffs, firsts = levels
     starts = np.cumsum([len(entries) for entries in words])
     for first, start in zip(firsts[:-1], starts[:-1], strict=True):
         first += start.astype(first.dtype)

@@ -5,10 +5,10 @@ import kenlm
 import numpy as np
 import pytest
 
-from lm.ngram.arpa import read_arpa
+from lm.ngram.arpa import read_arpa, write_arpa
 from lm.ngram.model import NgramModel
 from lm.ngram.pack import _backoff_bins, _nearest, write_trie
-from lm.ngram.trie import read_trie
+from lm.ngram.trie import read_trie, unpack_trie
 from lm.text.vocabulary import START, Vocabulary
 
 ARPA = Path(__file__).parents[2] / "data/tiny.arpa"
@@ -79,6 +79,22 @@ def test_our_reader_reads_the_same_out_of_it(vocabulary: Vocabulary, tmp_path: P
     np.testing.assert_allclose(
         np.sort(ours.log_prob[np.isin(ours.log_prob, 0, invert=True)])[: len(rows)], rows, atol=1
     )
+
+
+def test_a_trie_is_unpacked_to_what_was_packed(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    plain = read_arpa(ARPA)
+    write_trie(plain, tmp_path / "packed.bin", 25)
+    unpacked = unpack_trie(tmp_path / "packed.bin")
+    assert [len(order) for order in unpacked.orders] == [len(order) for order in plain.orders]
+    write_arpa(unpacked, tmp_path / "unpacked.arpa")
+    assert ngrams(tmp_path / "unpacked.arpa").keys() == ngrams(ARPA).keys()
+    for ngram, log_prob in ngrams(ARPA).items():
+        assert ngrams(tmp_path / "unpacked.arpa")[ngram] == pytest.approx(log_prob, abs=1e-4)
+
+
+def ngrams(arpa: Path) -> dict[str, float]:
+    rows = [line.split("\t") for line in arpa.read_text().splitlines() if "\t" in line]
+    return {ngram: float(log_prob) for log_prob, ngram, *_ in rows}
 
 
 def test_equally_many_values_share_a_bin(vocabulary: Vocabulary, tmp_path: Path) -> None:
