@@ -54,6 +54,7 @@ QUIET, USUAL = 0.005, 0.03
 OFFSET = 0.25  # of the deviation; a mean beyond it is no chance, but a fault of the recorder, which hides what is quiet
 
 Boost = Annotated[float, Meta(ge=-50, le=50, description="a number from -50 to 50")]  # nats
+USUAL_NATS = 4.0  # by which a hot word is preferred
 MOST_WAYS = 16  # to pronounce a phrase
 
 

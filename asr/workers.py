@@ -80,8 +80,16 @@ class Workers:
         """The keys of all items that are worked on."""
         return [worker.key for worker in self._workers if worker.key >= 0]
 
+    @property
+    def pipes(self) -> list[Connection]:
+        """What can be read once something happens to an item: for `multiprocessing.connection.wait`."""
+        return [worker.pipe for worker in self._workers if worker.key >= 0]
+
     def start(self, key: int, item: Any) -> None:
         """Begin an item, 0 or more its key, in a process that is idle, or else in a new one."""
+        for idle in [worker for worker in self._workers if worker.key < 0]:
+            if not idle.process.is_alive():
+                self._remove(idle)
         worker = next((worker for worker in self._workers if worker.key < 0), None)
         if worker is None:
             worker = _fork(self._work, self._leaders, [worker.pipe for worker in self._workers])
@@ -92,19 +100,23 @@ class Workers:
 
     def wait(self, seconds: float | None = None) -> Iterator[Progress | Result | Died]:
         """What happens to the items; waits so long that something does, or forever."""
-        ready = wait([worker.pipe for worker in self._workers if worker.key >= 0], seconds)
+        ready = wait(self.pipes, seconds)
         for worker in [worker for worker in self._workers if worker.pipe in ready]:
             event: Progress | Result | Died
             try:
                 event = worker.pipe.recv()
             except (EOFError, OSError):  # it ended, perhaps within a message
-                worker.process.join()
-                worker.pipe.close()
-                self._workers.remove(worker)
+                self._remove(worker)
                 event = Died(worker.key, max(0, -(worker.process.exitcode or 0)))
             if isinstance(event, Result):
                 worker.key = -1
             yield event
+
+    def cancel(self, key: int) -> None:
+        """Kill the process that works on an item, if any still does; `wait` tells that it died."""
+        for worker in self._workers:
+            if worker.key == key:
+                worker.process.kill()
 
     def terminate(self) -> None:
         """SIGTERM to all who are at work."""
@@ -119,6 +131,12 @@ class Workers:
             worker.process.join()
             worker.pipe.close()
         self._workers.clear()
+
+    def _remove(self, worker: _Worker) -> None:
+        """Forget one that ended."""
+        worker.process.join()
+        worker.pipe.close()
+        self._workers.remove(worker)
 
 
 @dataclass

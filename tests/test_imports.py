@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = """
 asr
 asr.cli
+asr.server
 asr.transcription
 asr.training
 asr.evaluation
@@ -29,7 +30,7 @@ data_prep
 lm
 lm.cli
 lm.training
-lm.interactive lm.pictures
+lm.answers lm.interactive lm.pictures
 lm.readable
 lm.generate lm.query
 lm.cache lm.mixture

@@ -1,6 +1,6 @@
 """``asr``: recordings to words, how good that is, and how the models are made."""
 
-from asr.cli import evaluate, rescore, show, training, transcribe
+from asr.cli import evaluate, rescore, serve, show, training, transcribe
 from lm.cli.errors import App
 from lm.cli.options import with_version
 
@@ -16,6 +16,7 @@ for command in (
     transcribe.transcribe,
     rescore.rescore,
     show.show,
+    serve.serve,
     evaluate.evaluate,
     training.train,
     training.train_letter_to_sound,

@@ -15,8 +15,6 @@ from asr.cli.options import ModelOption
 from asr.transcript.word import Style
 from lm.cli.errors import one_line_errors
 
-USUAL_NATS = 4.0  # by which a hot word is preferred
-
 
 class Format(StrEnum):
     """Of transcripts."""
@@ -278,7 +276,7 @@ def read_hot_words(given: list[str], path: Path | None) -> dict[str, float]:
 
     4 nats if they aren't given. In the file one a line; empty lines and what follows # mean nothing.
     """
-    from asr.recognizer import hot_word
+    from asr.recognizer import USUAL_NATS, hot_word
     from lm.files import open_text
 
     texts = [("--hot-word", text) for text in given]

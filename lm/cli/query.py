@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -56,47 +56,18 @@ def next_(
         lm next "how to recognize" --model lstm --min-probability 0.01 --json
     """
     with one_line_errors():
-        if word is not None and (top is not None or min_probability is not None):
-            raise ValueError(
-                "--word asks for one word, --top and --min-probability for several: leave out one or other"
-            )
+        from lm.answers import next_answer
         from lm.bundle import DEFAULT
-        from lm.query import next_words, one_word, open_models
-        from lm.text.normalise import normalize_history, warn_left_out
+        from lm.query import open_models
 
-        warn_left_out(text)
-        models = open_models(bundle or DEFAULT)
-        vocabulary, history, asked = models.vocabulary, normalize_history(text), None
-        vocabulary.warn_unknown(history)
-        if word is not None:
-            named = one_word(word, vocabulary)
-            vocabulary.warn_unknown([named])
-            asked = vocabulary[vocabulary.encode([named])[0]]
-        answers: list[dict[str, Any]] = []
-        for name in [model] if model else [Model.mixture] if asked is None else Model:
-            ranked = next_words(models[name], history)
-            if asked is not None:
-                chosen = [item for item in ranked if item[0] == asked]
-            elif min_probability is not None:
-                chosen = [item for item in ranked if item[1] >= min_probability][:top]
-            else:
-                chosen = ranked[: top or 10]
-            answers.append(
-                {
-                    "history": " ".join(history),
-                    "model": name,
-                    "total": sum(probability for _, probability in ranked),
-                    "words": [{"word": word, "probability": probability} for word, probability in chosen],
-                }
-            )
+        answer = next_answer(open_models(bundle or DEFAULT), text, word, model, top, min_probability)
     if as_json:
-        print(json.dumps(answers if asked is not None and model is None else answers[0], indent=2))
-    elif asked is None:
-        for item in answers[0]["words"]:
-            print(f"{item['probability']:<10.4g}  {item['word']}")
-    else:
-        for answer in answers:
-            print(f"{answer['model']:<7}  {answer['words'][0]['probability']:<10.4g}  {asked}")
+        print(json.dumps(answer, indent=2))
+        return
+    for one in answer if isinstance(answer, list) else [answer]:
+        for item in one["words"]:
+            label = "" if word is None else f"{one['model']:<7}  "
+            print(f"{label}{item['probability']:<10.4g}  {item['word']}")
 
 
 def score(
@@ -119,6 +90,7 @@ def score(
         lm score - --model ngram --json < sentences.txt
     """
     with one_line_errors():
+        from lm.answers import score_object
         from lm.bundle import DEFAULT
         from lm.progress import progress_bar
         from lm.query import open_models, score_sentences
@@ -132,21 +104,6 @@ def score(
         print(json.dumps([score_object(item, model) for item in scores], indent=2))
     else:
         print("\n\n".join(map(score_table, scores)))
-
-
-def score_object(score: "SentenceScore", model: str) -> dict[str, Any]:
-    return {
-        "text": " ".join(score.words[:-1]),
-        "model": model,
-        "log_probability": score.log_prob,
-        "log10_probability": score.log_prob / math.log(10),
-        "perplexity": score.perplexity,
-        "oov": int(score.oov.sum()),
-        "words": [
-            {"word": word, "log_probability": log_prob, "oov": oov}
-            for word, log_prob, oov in zip(score.words, score.log_probs.tolist(), score.oov.tolist(), strict=True)
-        ],
-    }
 
 
 def score_table(score: "SentenceScore") -> str:
@@ -173,6 +130,7 @@ def compare(
         lm compare "how to recognize speech" "how to wreck a nice beach"
     """
     with one_line_errors():
+        from lm.answers import score_object
         from lm.bundle import DEFAULT
         from lm.query import open_models, score_sentences
 

@@ -1,0 +1,232 @@
+"""What every request passes: it is counted, logged and bounded, and shows its key."""
+
+import asyncio
+import base64
+import binascii
+import hmac
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+from asr.server.refusal import Refusal
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+OPEN = "/health"  # answers without a key
+MEGABYTE = 1_000_000  # bytes
+OTHERS = MEGABYTE  # bytes of a body that holds no recording, or of the fields beside one
+SLOWEST = 4_000  # bytes a second that a client must send, after PATIENCES times the patience
+PATIENCES = 2
+LINGER = 2.0  # seconds in which the rest of a refused body is read, so that the client sees why
+METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
+GONE = 499  # nginx' status of a client that didn't wait for the answer
+SHOWN = 200  # characters of a path that are logged
+
+log = logging.getLogger("asr.server")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Of what clients may send."""
+
+    upload: int  # bytes of a recording
+    all_uploads: int  # bytes of all recordings that are sent, wait or are worked on
+    patience: float  # seconds in which a client may send nothing
+
+
+class Metrics:
+    """For Prometheus."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        labels = ("route", "method", "status")
+        self.requests = Counter("nicebeach_requests", "Requests that were answered.", labels, registry=registry)
+        buckets = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+        self.seconds = Histogram(
+            "nicebeach_request_seconds", "How long they took.", ("route",), buckets=buckets, registry=registry
+        )
+        self.audio = Counter("nicebeach_audio_seconds", "Sound that was transcribed.", registry=registry)
+        self.uploaded = Counter("nicebeach_received_bytes", "Bodies of requests.", registry=registry)
+
+
+class Door:
+    """Before an app."""
+
+    def __init__(self, app: App, keys: Sequence[bytes], bounds: Bounds, metrics: Metrics, recordings: str) -> None:
+        """keys: any of which opens; none: nobody needs one. recordings: the path to which these are sent."""
+        self._app, self._keys, self._bounds, self._metrics, self._recordings = app, keys, bounds, metrics, recordings
+        self._held = 0  # bytes of bodies
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._visit(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _visit(self, scope: Message, receive: Receive, send: Send) -> None:
+        started, status, sent = time.monotonic(), GONE, 0
+        body = Body(self, scope, receive, self._limit(scope))
+
+        async def sending(message: Message) -> None:
+            nonlocal status, sent
+            if message["type"] == "http.response.start":
+                if message["status"] >= 400:
+                    await body.discard()
+                status = message["status"]
+            sent += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            self._check_key(scope)
+            body.check_claim()
+            await self._app(scope, body.receive, sending)
+        except Refusal as refusal:
+            await refused(refusal)(scope, body.receive, sending)
+        except ClientDisconnect:
+            pass
+        except Exception:  # which the app has answered
+            log.exception("a fault of nicebeach: please report it")
+        finally:
+            self._held -= body.bytes
+            seconds = time.monotonic() - started
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._metrics.requests.labels(route, method, status).inc()
+            self._metrics.seconds.labels(route).observe(seconds)
+            self._metrics.uploaded.inc(body.bytes)
+            fields = {
+                "client": (scope["client"] or [None])[0],
+                "method": scope["method"][:SHOWN],
+                "path": scope["path"][:SHOWN],
+                "status": status,
+                "seconds": round(seconds, 3),
+                "received": body.bytes,
+                "sent": sent,
+            }
+            log.info("request", extra={"fields": fields})
+
+    def _limit(self, scope: Message) -> int:
+        return OTHERS + (self._bounds.upload if scope["path"] == self._recordings else 0)
+
+    def _check_key(self, scope: Message) -> None:
+        if not self._keys or scope["path"] == OPEN:
+            return
+        shown = _shown_key(header(scope, b"authorization"))
+        fitting = [hmac.compare_digest(shown, key) for key in self._keys]  # all, so that the time tells nothing
+        if not any(fitting):
+            raise Refusal(401, "a key is needed: send it as Authorization: Bearer KEY", code="invalid_api_key")
+
+    def hold(self, count: int) -> None:
+        """Take note of bytes that are kept. Raises Refusal if there is no room for them."""
+        self._held += count
+        if self._held > self._bounds.all_uploads:
+            raise Refusal(429, "too many recordings are being sent: try again later", wait=5)
+
+    @property
+    def patience(self) -> float:
+        return self._bounds.patience
+
+
+class Body:
+    """The body of a request, bounded in size and time."""
+
+    def __init__(self, door: Door, scope: Message, receive: Receive, limit: int) -> None:
+        self.bytes = 0
+        self._door, self._scope, self._receive, self._limit = door, scope, receive, limit
+        self._begun = time.monotonic()
+        self._over = False  # was all of it received, or shall no more be?
+
+    def check_claim(self) -> None:
+        """Raises Refusal if the header says that it is too large."""
+        if int(header(self._scope, b"content-length") or 0) > self._limit:
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        """The next message; of a body that is over, that the client went."""
+        if self._over:
+            return await self._receive()
+        try:
+            message = await asyncio.wait_for(self._receive(), self._door.patience)
+        except TimeoutError:
+            raise self._too_slow() from None
+        self._over = not message.get("more_body", False)
+        self.bytes += (count := len(message.get("body", b"")))
+        self._door.hold(count)
+        if self.bytes > self._limit:
+            raise self._too_large()
+        late = time.monotonic() - self._begun - PATIENCES * self._door.patience
+        if not self._over and self.bytes < late * SLOWEST:
+            raise self._too_slow()
+        return message
+
+    async def discard(self) -> None:
+        """Read what is still on its way, and forget it: who closes before resets the connection, answer and all."""
+        if self._over or header(self._scope, b"expect"):  # such a client waits for a word before it sends anything
+            return
+        self._over = True
+        try:
+            async with asyncio.timeout(LINGER):
+                while (await self._receive()).get("more_body"):
+                    pass
+        except TimeoutError:
+            pass
+
+    def _too_large(self) -> Refusal:
+        return Refusal(413, f"more than {self._limit / MEGABYTE:g} MB: send less at once", code="too_large")
+
+    def _too_slow(self) -> Refusal:
+        self._over = True
+        return Refusal(408, "the request came too slowly: send it again")
+
+
+def header(scope: Message, name: bytes) -> bytes:
+    """The value of a header; empty if there is none."""
+    return next((value for key, value in scope["headers"] if key == name), b"")
+
+
+def _shown_key(authorization: bytes) -> bytes:
+    """The key of a bearer or, as browsers ask for it, the password of a user of any name."""
+    kind, _, value = authorization.partition(b" ")
+    if kind.lower() == b"bearer":
+        return value.strip()
+    if kind.lower() == b"basic":
+        try:
+            return base64.b64decode(value, validate=True).partition(b":")[2]
+        except binascii.Error:
+            return b""
+    return b""
+
+
+def refused(refusal: Refusal) -> Response:
+    """The response that tells it."""
+    headers = {"retry-after": str(refusal.wait)} if refusal.wait else {}
+    if refusal.status == 401:
+        headers["www-authenticate"] = 'Bearer, Basic realm="nicebeach"'
+    return JSONResponse(refusal.body, refusal.status, headers)
+
+
+class JsonLines(logging.Formatter):
+    """A log line as an object: time, level, message, what else is known, and a fault's traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        item = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            item["trace"] = self.formatException(record.exc_info)
+        return json.dumps(item)

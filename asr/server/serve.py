@@ -1,0 +1,165 @@
+"""The server as a whole: its socket, its processes, its end."""
+
+import asyncio
+import ipaddress
+import logging
+import os
+import resource
+import signal
+import socket
+import ssl
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from asr.server import app
+from asr.server.door import MEGABYTE, Bounds, Door, JsonLines, Metrics
+from asr.server.office import Lane, Office
+from lm.bundle import DEFAULT
+
+KEY_VARIABLE = "NICEBEACH_API_KEY"
+QUESTIONS = 64  # to the language models, that may wait
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of a server."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    keys: tuple[bytes, ...] = ()  # any of which opens; none: nobody needs one
+    tls: tuple[Path, Path] | None = None  # certificate and key
+    model: Path | None = None
+    workers: int = 1
+    queue: int = 16  # recordings that may wait
+    upload: int = 200  # MB of a recording
+    seconds: float = 7200.0  # of a recording
+    patience: float = 10.0  # seconds in which a client may send nothing
+    grace: int = 30  # seconds in which what is running is finished
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM. Raises ValueError or OSError if that can't be begun."""
+    check_tls(settings.tls)
+    listening = bound(settings.host, settings.port)
+    lanes = {"speech": Lane(settings.workers, settings.queue), "text": Lane(1, QUESTIONS)}
+    with listening, closing(Office(settings.model, settings.seconds, lanes)) as office:
+        metrics = Metrics()
+        created = int(((settings.model or DEFAULT) / "config.toml").stat().st_mtime)
+        bounds = Bounds(
+            upload=settings.upload * MEGABYTE,
+            all_uploads=settings.upload * MEGABYTE * (settings.workers + settings.queue),
+            patience=settings.patience,
+        )
+        door = Door(app.make(office, metrics, created), settings.keys, bounds, metrics, app.TRANSCRIPTIONS)
+        config = uvicorn.Config(
+            door,
+            http=_patient(settings.patience),
+            ws="none",
+            loop="asyncio",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=settings.grace,
+            ssl_certfile=settings.tls and settings.tls[0],
+            ssl_keyfile=settings.tls and settings.tls[1],
+        )
+        office.wait_open()
+        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises again what ended it, which shall be no fault
+            signal.signal(number, lambda *_: None)
+        _log()
+        _raise_limit()
+        host, port = listening.getsockname()[:2]
+        host = f"[{host}]" if ":" in host else host
+        print(f"http{'s' * bool(settings.tls)}://{host}:{port}", flush=True)
+        uvicorn.Server(config).run([listening])
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises ValueError if it can't."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except (OSError, OverflowError) as error:
+        problem = getattr(error, "strerror", None) or error
+        raise ValueError(f"--host {host} --port {port}: {problem}: give another") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_keys(path: Path | None, host: str, without: bool) -> tuple[bytes, ...]:
+    """The keys of a file, one a line, or of the environment; without: shall nobody need one?
+
+    Raises ValueError if there is none, but should be, or the other way round.
+    """
+    source, text = (f"{path}", path.read_text()) if path else (KEY_VARIABLE, os.environ.get(KEY_VARIABLE))
+    keys = tuple(line.strip().encode() for line in (text or "").splitlines() if line.strip())
+    if text is not None and not keys:
+        raise ValueError(f"{source}: has no key: give it one, a line, or leave it out")
+    if keys and without:
+        raise ValueError(f"--no-key, but {source} has keys: leave out one or other")
+    if not keys and not without and not is_loopback(host):
+        raise ValueError(
+            f"--host {host}: others could use it: give --api-key-file, set {KEY_VARIABLE}, or say --no-key"
+        )
+    return keys
+
+
+def check_tls(tls: tuple[Path, Path] | None) -> None:
+    """Raises ValueError unless certificate and key are such, and fit each other."""
+    if tls:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(*tls)
+        except ssl.SSLError as error:
+            files = " and ".join(map(str, tls))
+            raise ValueError(f"{files}: no certificate with its key ({error.reason}): give both as PEM") from None
+
+
+def _log() -> None:
+    """Have everything logged as JSON lines on standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+
+
+def _raise_limit() -> None:
+    """As many connections as the system allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _patient(seconds: float) -> type[asyncio.Protocol]:
+    """A protocol that closes connections whose client does nothing for so long, though it is its turn.
+
+    It should send a request, or take the response; uvicorn itself waits forever for the head of the first request,
+    and for who reads no further.
+    """
+
+    class Patient(H11Protocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.loop.call_later(seconds, self._look, None)
+
+        def _look(self, before: object) -> None:
+            if self.transport.is_closing() and not self.transport.get_write_buffer_size():
+                return
+            waits = self.cycle is None or self.cycle.response_complete
+            unread = self.transport.get_write_buffer_size()
+            state = (self.cycle, waits, unread)
+            if state == before and (waits or unread):
+                self.transport.abort()
+            else:
+                self.loop.call_later(seconds, self._look, state)
+
+    return Patient
