@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, islice, product, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
@@ -23,20 +23,33 @@ from asr.audio import reading
 from asr.audio.channels import Channel, labels
 from asr.audio.errors import AudioError
 from asr.audio.features import HOP, SAMPLE_RATE
-from asr.audio.sound import Warn, add_span, places
+from asr.audio.sound import Warn, add_span, check_rate, places
 from asr.decoder.beam import UNKNOWN_SOUNDS, BeamConfig, BeamSearch, DecoderConfig
 from asr.decoder.confidence import Calibrations, confidences
 from asr.decoder.hypothesis import Hypothesis, Weights
+from asr.decoder.passes import NOTHING_SAID, Context, Decoded
 from asr.decoder.rescore import rescore, state_after
-from asr.decoder.segments import Chunk, Window, blanks, chunks, is_loud, is_silent, is_steady, seam, windows
+from asr.decoder.segments import (
+    Chunk,
+    Window,
+    blanks,
+    chunks,
+    is_loud,
+    is_silent,
+    is_steady,
+    seam,
+    speech_only,
+    windows,
+)
 from asr.lexicon.letter_to_sound import LetterToSound
 from asr.lexicon.lexicon import compile_tree, read_lexicon
 from asr.lexicon.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
+from asr.live.live import USUAL_ENDPOINTING, Endpointing, Live, Utterance
 from asr.transcript import Segment, Style, Transcript, Word
 from asr.transcript.readable import readable
 from asr.workers import Helpers, Part
 from lm.bundle import DEFAULT, Bundle, BundleError, Dequantized, open_bundle
-from lm.lstm.model import LstmState, load_lstm
+from lm.lstm.model import load_lstm
 from lm.ngram.trie import NgramTables, read_trie, warn_missing
 from lm.readable import Readable
 from lm.settings import Cost, Count, checked
@@ -59,17 +72,6 @@ MOST_WAYS = 16  # to pronounce a phrase
 
 
 @dataclass(frozen=True)
-class Context:
-    """What was said before a segment, for the language models to go on from."""
-
-    words: tuple[str, ...] = ()  # of the sentence that goes on
-    lstm: LstmState | None = None  # None: nothing was said
-
-
-NOTHING_SAID = Context()
-
-
-@dataclass(frozen=True)
 class Heard:
     """What the acoustic model makes of a window."""
 
@@ -85,17 +87,6 @@ class Undecoded:
     pause: bool  # does it end in a pause?
     context: Context
     nbest: int  # hypotheses that are wanted
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What both passes make of a chunk."""
-
-    frames: int
-    hypotheses: list[Hypothesis]  # best first
-    confidences: list[float]  # of the words of the best
-    context: Context  # of what follows
-    left: np.ndarray  # emissions [t, units] after a seam, which what follows begins with
 
 
 Jobs = int | Callable[[], int]  # how many processes may work on a recording, perhaps more later on
@@ -116,7 +107,7 @@ class Recognizer:
         says of a block at once, where the other waits for a window of many seconds.
         Raises BundleError if the folder lacks a part or a part is damaged, ValueError if there is no such device.
         """
-        bundle = open_bundle(DEFAULT if model is None else Path(model))
+        self._bundle = bundle = open_bundle(DEFAULT if model is None else Path(model))
         vocabulary = Vocabulary.load(bundle.file("vocabulary.txt"))
         ngram = read_trie(bundle.file("ngram.bin"), vocabulary)
         warn_missing(ngram, bundle.folder / "ngram.bin")
@@ -268,19 +259,66 @@ class Recognizer:
             raise AudioError(f"a sampling rate of {rate} Hz: give a whole number")
         checked(Count, nbest, "nbest")
         checked(Channel, channel, "channel")
-        checked(Style | None, style, "style")
         if isinstance(jobs, int):
             checked(Count, jobs, "jobs")
-        if style == Style.readable and not self.readable:
-            raise ValueError("the model can't write readable text: give style plain, or a model with a part `readable`")
+        writer = self._writer(style)
         blocks = reading.blocks(_source(source), Channel(channel), start, end, int(rate), warn)
         if channel == Channel.each:
             channels = self._channels(blocks, start, nbest, warn, jobs)
         else:
             channels = [self.segments(blocks, start, nbest, warn, jobs)]
-        if self.readable and style != Style.plain:
-            channels = [readable(segments, self.readable, self.spellings) for segments in channels]
+        if writer:
+            channels = [readable(segments, writer, self.spellings) for segments in channels]
         yield from heapq.merge(*channels, key=lambda segment: segment.start)
+
+    def live(
+        self,
+        rate: float = SAMPLE_RATE,
+        *,
+        endpointing: Endpointing = USUAL_ENDPOINTING,
+        nbest: int = 10,
+        style: Style | None = None,
+    ) -> Live:
+        """A stream that is transcribed while it is spoken: `accept` it block by block, then `finish` it.
+
+        rate: of its samples, Hz. endpointing: when an utterance ends. nbest, style: as for `listen`. Words so far come
+        from the one-way model and the first pass, what an utterance was in the end from this recogniser's own. One
+        recogniser may have many such streams, each in its thread. Raises BundleError if the model has no one-way part,
+        AudioError for a rate that no recorder has, ValueError for a style that the model lacks.
+        """
+        check_rate(rate)
+        checked(Count, nbest, "nbest")
+        writer = self._writer(style)
+        decode = partial(self._decode_utterance, nbest)
+        stream = AcousticStream(self._one_way)
+        return Live(stream, copy.copy(self.search), decode, writer, self.spellings, rate, endpointing)
+
+    @cached_property
+    def _one_way(self) -> AcousticModel:
+        """The model that hears streams."""
+        if isinstance(self.acoustic, AcousticModel) and not self.acoustic.config.bidirectional:
+            return self.acoustic
+        if "streaming" not in self._bundle.config:
+            raise BundleError(
+                f"{self._bundle.folder}: has no one-way model for streams; asr export --streaming adds one"
+            )
+        return cast(AcousticModel, read_acoustic(self._bundle, "streaming"))
+
+    def _decode_utterance(self, nbest: int, utterance: Utterance) -> Decoded:
+        """Both passes over what was said live, heard again by the recogniser's own model, if that is another."""
+        log_probs = utterance.log_probs
+        if self.acoustic is not self._one_way:
+            heard = self._read(utterance.window.waveform)[utterance.window.frames]
+            log_probs = np.concatenate([blanks(len(log_probs) - len(heard), len(self.units.symbols)), heard])
+        log_probs = speech_only(log_probs, utterance.begun, not utterance.pause)
+        return self._decode_chunk(Undecoded(log_probs, utterance.pause, utterance.context, nbest))
+
+    def _writer(self, style: Style | None) -> Readable | None:
+        """What writes text of a style. Raises ValueError if the model can't."""
+        checked(Style | None, style, "style")
+        if style == Style.readable and not self.readable:
+            raise ValueError("the model can't write readable text: give style plain, or a model with a part `readable`")
+        return None if style == Style.plain else self.readable
 
     def _channels(
         self, blocks: Iterable[np.ndarray], start: float, nbest: int, warn: Warn, jobs: Jobs

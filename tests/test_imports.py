@@ -19,6 +19,7 @@ asr.training
 asr.evaluation
 asr.pictures
 asr.recognizer
+asr.live
 asr.workers
 asr.transcript
 asr.decoder

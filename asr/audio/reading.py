@@ -187,7 +187,7 @@ def _resampled(sounds: Iterator[Sound], channel: Channel, start: float, warn: Wa
     for sound in sounds:
         # Where a recording of two channels goes on with one, that is the one to hear.
         goes_on = rate and sound.samples.shape[1] == 1 and channel is Channel.right
-        samples, bad = _cleared(chosen(sound.samples, Channel.left if goes_on else channel))
+        samples, bad = cleared(chosen(sound.samples, Channel.left if goes_on else channel))
         seconds += len(bad) / sound.rate
         _add_runs(damaged, bad, sound)
         if channel is Channel.mix:
@@ -219,7 +219,7 @@ def _resampled(sounds: Iterator[Sound], channel: Channel, start: float, warn: Wa
         warn("its channels differ: two sides of a call? --channel each transcribes both")
 
 
-def _cleared(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cleared(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """[n, channels] with silence for what is no sound, and in which of the n any is, bool [n]."""
     with np.errstate(invalid="ignore"):
         sound = np.abs(samples) <= LOUDEST

@@ -55,6 +55,16 @@ class DecoderConfig:
     carry_context: bool = False
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """What is most probable in the middle of a search."""
+
+    words: tuple[str, ...]
+    times: tuple[tuple[int, int], ...]  # each word's first and past-the-end frame
+    shares: tuple[float, ...]  # of the beam's probability: of the hypotheses that agree in the words up to each
+    sentence_end: float  # log P by the n-gram that the sentence ends after them
+
+
 class BeamSearch:
     """Finds the best word sequences for one utterance; may be fed frames in chunks.
 
@@ -141,6 +151,19 @@ class BeamSearch:
             log_probs = log_probs[self._search.accept(log_probs) :]
             if len(log_probs):
                 self._score_arcs()
+
+    def best(self) -> Beginning:
+        """The most probable words so far, of which the last may still become another; the search can go on."""
+        word, start, end, share, sentence_end = self._search.best()
+        names = [self.word(id) for id in word.tolist()]
+        sizes = [name.count(" ") + 1 for name in names]
+        times = zip(start.tolist(), end.tolist(), strict=True)
+        return Beginning(
+            words=tuple(" ".join(names).split()),
+            times=tuple(chain.from_iterable(map(_divided, times, sizes))),
+            shares=tuple(chain.from_iterable(map(repeat, share.tolist(), sizes))),
+            sentence_end=sentence_end,
+        )
 
     def _score_arcs(self) -> None:
         """Let the fused model score the new arcs, all in one batch."""

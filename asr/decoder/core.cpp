@@ -40,10 +40,10 @@ void make_graph(OwnedGraph *result, const nb::object &tree, const nb::object &ng
     new (result) OwnedGraph(std::move(made));
 }
 
-template <class T>
-auto column(const std::vector<Arc> &arcs, size_t first, T Arc::*field) {
+template <class Row, class T>
+auto column(const std::vector<Row> &rows, size_t first, T Row::*field) {
     std::vector<T> result;
-    for (size_t index = first; index < arcs.size(); ++index) result.push_back(arcs[index].*field);
+    for (size_t index = first; index < rows.size(); ++index) result.push_back(rows[index].*field);
     return to_array(std::move(result));
 }
 
@@ -74,6 +74,13 @@ NB_MODULE(core, module) {
                 return search.accept(log_probs.data(), int(log_probs.shape(0)));
             },
             nb::arg().noconvert(), nb::call_guard<nb::gil_scoped_release>())
+        .def("best",
+             [](const Search &search) {
+                 double sentence_end;
+                 const std::vector<Spoken> words = search.best(sentence_end);
+                 return nb::make_tuple(column(words, 0, &Spoken::word), column(words, 0, &Spoken::start),
+                                       column(words, 0, &Spoken::end), column(words, 0, &Spoken::share), sentence_end);
+             })
         .def("end", &Search::end)
         .def("contexts", &Search::contexts)
         .def("sentence_ends",

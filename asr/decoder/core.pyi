@@ -37,6 +37,10 @@ class Search:
         """Take frames, float32 [T, units]. Returns how many: fewer than all if new arcs want a score first."""
     def score(self, first: int, log_probs: np.ndarray, weight: float) -> None:
         """The fused language model's scores, float64, of the arcs from `first` on."""
+    def best(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
+        """Of the most probable hypothesis so far each word, its first and past-the-end frame, and the share of the
+        beam's probability that agrees in the words up to it; and log P(sentence end) after it.
+        """
     def end(self) -> None: ...
     def contexts(self) -> int: ...
     def sentence_ends(self) -> np.ndarray:

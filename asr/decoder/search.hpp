@@ -61,6 +61,11 @@ struct Graph {
 
     int context_size() const { return std::max(ngram.order - 1, rules.memory); }
 
+    // What a word multiplies a path's probability by.
+    double factor(int32_t word, double log_prob) const {
+        return std::exp(rules.ngram_weight * log_prob + rules.word_bonus + boost[word]);
+    }
+
     // log P(word | context), and the context that the word leaves behind, as by the n-gram; but as many of its words as
     // rules.memory says, whatever the n-gram could make of them, if that is set.
     double score(int32_t word, const int32_t *context, const float *backoff, int32_t *new_context,
@@ -118,10 +123,17 @@ struct Arc {
     double factor;       // what the arc multiplies a path's probability by
 };
 
+// How the most probable paths came to where they are: by the exit of the word before, and when they reached this unit.
+// Words so far are read from it at once; how hypotheses score in the end, the lattice tells exactly.
+struct Trace {
+    int32_t exit = -1, since = 0;
+};
+
 struct Exit {
     int32_t arc, frame, node;  // node: of the word's pronunciation
     int32_t previous;          // another exit of the same arc and frame, by another pronunciation; -1 if none
     double blank, label;       // probability of the paths that end in a blank, and of the others, without the arc's factor
+    Trace trace;               // of the word, see below
 
     // Of the paths from which `unit` can go on: equal to the last one it is a new one only after a blank.
     double before(int unit, int last) const { return unit == last ? blank : blank + label; }
@@ -131,6 +143,20 @@ struct Token {
     int32_t context, node;
     double blank, label;  // probability of the paths that end in a blank, and of the others
     double entry;         // of the paths that enter a word in this frame; part of `label` afterwards
+    Trace trace{};
+    double traced = 0.0;  // the probability of the paths that `trace` is of
+
+    void trace_by(const Trace &other, double prob) {
+        if (prob <= traced) return;
+        trace = other;
+        traced = prob;
+    }
+};
+
+// A word of the most probable hypothesis so far.
+struct Spoken {
+    int32_t word, start, end;  // frames
+    double share;              // of the beam's probability: of what has this word in its place, after the same words
 };
 
 class Search {
@@ -195,6 +221,40 @@ class Search {
         return graph_.score(graph_.end_id, words_of(context), backoff_of(context), words.data(), backoff.data());
     }
 
+    // The words of the most probable hypothesis so far, the one that may end now included, and in `sentence_end`
+    // log P(</s>) after them. The search goes on afterwards as if nothing had been asked.
+    std::vector<Spoken> best(double &sentence_end) const {
+        const Token &top = *std::max_element(
+            beam_.begin(), beam_.end(), [this](const Token &a, const Token &b) { return rank(a) < rank(b); });
+        std::vector<Spoken> words;
+        for (int32_t exit = top.trace.exit; exit >= 0 && exits_[exit].arc != START; exit = exits_[exit].trace.exit)
+            words.push_back({arcs_[exits_[exit].arc].word, begins(exits_[exit].trace), exits_[exit].trace.since + 1, 0.0});
+        std::reverse(words.begin(), words.end());
+        std::vector<int32_t> context(words_of(top.context), words_of(top.context) + graph_.context_size()), after(context);
+        std::vector<float> backoff(backoff_of(top.context), backoff_of(top.context) + graph_.ngram.order - 1);
+        std::vector<float> backoff_after(backoff);
+        int32_t newest = -1;
+        double most = -INFINITY;
+        for (int place = graph_.first_word[top.node]; place < graph_.end_word[top.node]; ++place) {
+            const int32_t word = graph_.words[place];
+            const double log_prob = graph_.share[word] + graph_.score(graph_.ids[word], context.data(), backoff.data(),
+                                                                      after.data(), backoff_after.data());
+            if (graph_.factor(word, log_prob) > most) {
+                most = graph_.factor(word, log_prob);
+                newest = word;
+            }
+        }
+        if (newest >= 0) {
+            graph_.score(graph_.ids[newest], context.data(), backoff.data(), after.data(), backoff_after.data());
+            words.push_back({newest, begins(top.trace), top.trace.since + 1, 0.0});
+            context = after;
+            backoff = backoff_after;
+        }
+        sentence_end = graph_.score(graph_.end_id, context.data(), backoff.data(), after.data(), backoff_after.data());
+        add_shares(words);
+        return words;
+    }
+
     // What a fused language model makes of the arcs from `first` on.
     void score(size_t first, const double *log_probs, double weight) {
         for (size_t arc = first; arc < arcs_.size(); ++arc) {
@@ -224,6 +284,49 @@ class Search {
     }
     uint64_t arc_hash(int32_t arc) const { return mix(uint32_t(arcs_[arc].source), uint32_t(arcs_[arc].word)); }
 
+    double rank(const Token &token) const { return (token.blank + token.label) * graph_.look_ahead[token.node]; }
+
+    // The frame in which a word with this trace begins.
+    int32_t begins(const Trace &trace) const { return trace.exit >= 0 ? exits_[trace.exit].frame : 0; }
+
+    // Fill in the shares of the words of `best`.
+    void add_shares(std::vector<Spoken> &words) const {
+        struct Agreement {
+            int32_t words, same;  // of a hypothesis, and how many of them, from the first on, are those of the best
+        };
+        std::unordered_map<int32_t, Agreement> known{{-1, {0, 0}}};  // by the exit that a hypothesis ends with
+        std::vector<int32_t> chain;
+        double total = 0.0;
+        for (const Token &token : beam_) {
+            int32_t exit = token.trace.exit;
+            for (; !known.count(exit); exit = exits_[exit].trace.exit) chain.push_back(exit);
+            Agreement agreement = known[exit];
+            for (; !chain.empty(); chain.pop_back()) {
+                const int32_t word = arcs_[exits_[chain.back()].arc].word;  // -1 of START
+                if (word >= 0) agreement = further(agreement, words, [&](int32_t best) { return best == word; });
+                known[chain.back()] = agreement;
+            }
+            const int32_t *begin = graph_.words + graph_.first_word[token.node];
+            const int32_t *end = graph_.words + graph_.end_word[token.node];
+            if (begin < end)
+                agreement = further(agreement, words, [&](int32_t best) { return std::find(begin, end, best) < end; });
+            const double prob = rank(token);
+            total += prob;
+            if (agreement.same) words[agreement.same - 1].share += prob;
+        }
+        double more = 0.0;  // of those that agree in later words, too
+        for (size_t i = words.size(); i-- > 0;) {
+            more += words[i].share / total;
+            words[i].share = std::min(1.0, more);
+        }
+    }
+
+    template <class Agreement, class Is>
+    static Agreement further(Agreement before, const std::vector<Spoken> &words, Is is) {
+        const bool same = before.same == before.words && before.words < int32_t(words.size()) && is(words[before.words].word);
+        return {before.words + 1, before.same + same};
+    }
+
     // The arc of a word said in a context; scored and stored when first met.
     int32_t follow(int32_t source, int32_t word) {
         const int32_t next = int32_t(arcs_.size());
@@ -246,9 +349,7 @@ class Search {
             return std::equal(words_of(context), words_of(context) + size, words_of(contexts_));
         });
         if (target == contexts_) ++contexts_;
-        const Rules &rules = graph_.rules;
-        const double factor = std::exp(rules.ngram_weight * log_prob + rules.word_bonus + graph_.boost[word]);
-        arcs_.push_back({source, word, target, -1, log_prob, 0.0, factor});
+        arcs_.push_back({source, word, target, -1, log_prob, 0.0, graph_.factor(word, log_prob)});
         return next;
     }
 
@@ -257,7 +358,7 @@ class Search {
         const int32_t last = arcs_[arc].last_exit, next = int32_t(exits_.size());
         // An earlier try at this frame may have left its mark.
         const bool same = last >= int32_t(first_exit) && last < next && exits_[last].arc == arc;
-        exits_.push_back({arc, frames_, token.node, same ? last : -1, token.blank, token.label});
+        exits_.push_back({arc, frames_, token.node, same ? last : -1, token.blank, token.label, token.trace});
         arcs_[arc].last_exit = next;
     }
 
@@ -306,6 +407,8 @@ class Search {
             Token &same = candidate(token.context, token.node);
             same.blank = blank;
             same.label = label;
+            same.trace = token.trace;
+            same.traced = blank + label;
         }
 
         // The spelling goes on down the tree. A unit equal to the last one is a new one only after a blank.
@@ -317,7 +420,9 @@ class Search {
                 const double prob = before * probs[unit], rank = prob * g.look_ahead[child];
                 if (rank < best * ratio || prob == 0.0) continue;
                 best = std::max(best, rank);
-                candidate(token.context, child).label += prob;
+                Token &further = candidate(token.context, child);
+                further.label += prob;
+                further.trace_by({token.trace.exit, frames_}, prob);
             }
         }
 
@@ -359,6 +464,7 @@ class Search {
                 best = std::max(best, rank);
                 Token &token = candidate(arc.target, child);
                 token.entry = g.rules.add ? token.entry + prob : std::max(token.entry, prob);
+                token.trace_by({int32_t(index), frames_}, prob);
             }
         }
 
@@ -375,7 +481,7 @@ class Search {
         for (Token &token : candidates_) {
             token.label += token.entry;
             token.entry = 0.0;
-            ranks_.push_back((token.blank + token.label) * graph_.look_ahead[token.node]);
+            ranks_.push_back(rank(token));
             best = std::max(best, ranks_.back());
         }
         double threshold = best * graph_.rules.beam_ratio;

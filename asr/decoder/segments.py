@@ -163,12 +163,17 @@ def blank_runs(log_probs: np.ndarray) -> np.ndarray:
 
 
 def speech_only(log_probs: np.ndarray, begun: bool, unfinished: bool) -> np.ndarray:
-    """Emissions [T, units], but where nothing near sounds like speech the blank is certain.
+    """Emissions [T, units], but where nothing near sounds like speech the blank is certain."""
+    return np.where(is_speech(log_probs, begun, unfinished)[:, None], log_probs, blanks(*log_probs.shape))
+
+
+def is_speech(log_probs: np.ndarray, begun: bool, unfinished: bool) -> np.ndarray:
+    """Which frames of emissions [T, units] are near what sounds like speech, bool [T].
 
     Speech is a run of sounds, each GAP from the next at most, in which the best units beat the blank by many nats.
     begun, unfinished: is the beginning, or the end, in the middle of speech? What sounds there is more than is seen.
     """
-    evidence = log_probs[:, BLANK + 1 :].max(1) - log_probs[:, BLANK]
+    evidence = sounding(log_probs)
     sounds = np.flatnonzero(evidence > 0)
     speech = np.zeros(len(log_probs), dtype=bool)
     for run in np.split(sounds, np.flatnonzero(np.diff(sounds) > GAP) + 1):
@@ -178,7 +183,12 @@ def speech_only(log_probs: np.ndarray, begun: bool, unfinished: bool) -> np.ndar
         cut_off = (begun and first <= GAP) or (unfinished and end >= len(log_probs) - GAP)
         if cut_off or evidence[run].sum() >= RUN_COST + FRAME_COST * (end - first):
             speech[max(0, first - AROUND) : end + AROUND] = True
-    return np.where(speech[:, None], log_probs, blanks(*log_probs.shape))
+    return speech
+
+
+def sounding(log_probs: np.ndarray) -> np.ndarray:
+    """By how many nats the best unit beats the blank in each frame of emissions [T, units]: float32 [T]."""
+    return np.asarray(log_probs[:, BLANK + 1 :].max(1) - log_probs[:, BLANK])
 
 
 def blanks(frames: int, units: int) -> np.ndarray:

@@ -23,15 +23,15 @@ def readable(segments: Iterable[Segment], writer: Readable, forms: Mapping[str, 
     pending: Segment | None = None
     for segment in segments:
         if pending:
-            words, left = _written(before, pending.words, segment.words, left, writer, forms)
+            words, left = written(before, pending.words, segment.words, left, writer, forms)
             before = [*before, *words][-CONTEXT:]
             yield replace(pending, words=words)
         pending = segment
     if pending:
-        yield replace(pending, words=_written(before, pending.words, [], left, writer, forms)[0])
+        yield replace(pending, words=written(before, pending.words, [], left, writer, forms)[0])
 
 
-def _written(
+def written(
     before: Sequence[Word],
     words: Sequence[Word],
     after: Sequence[Word],
@@ -48,8 +48,7 @@ def _written(
     context = [*before, *words, *after[:CONTEXT]]
     pauses = [max(0.0, following.start - word.end) for word, following in pairwise(context)]
     first, end = len(before) + left, len(before) + len(words)
-    last = next((word.written for word in reversed(before) if word.written), "")
-    ended = not last or last.rstrip("\"')")[-1:] in ENDS
+    ended = has_ended(before)
     texts = [""] * len(words)
     over = 0
     for token in writer.write([word.word for word in context], [*pauses, LONG_PAUSE], forms):
@@ -63,3 +62,9 @@ def _written(
             for place in range(first, min(token.end, end)):
                 texts[place - len(before)] = context[place].word.lower()
     return [replace(word, written=text) for word, text in zip(words, texts, strict=True)], over
+
+
+def has_ended(words: Sequence[Word]) -> bool:
+    """Whether a sentence has ended with written words, as it has before the first."""
+    last = next((word.written for word in reversed(words) if word.written), "")
+    return not last or last.rstrip("\"')")[-1:] in ENDS
