@@ -18,7 +18,7 @@ import numpy as np
 from msgspec import Meta
 
 from asr.acoustic.model import FRAME_SECONDS, AcousticConfig, AcousticModel, output_length, shapes
-from asr.acoustic.stream import AcousticStream
+from asr.acoustic.stream import AcousticStream, AheadStream
 from asr.audio import reading
 from asr.audio.channels import Channel, labels
 from asr.audio.errors import AudioError
@@ -107,7 +107,7 @@ class Recognizer:
         says of a block at once, where the other waits for a window of many seconds.
         Raises BundleError if the folder lacks a part or a part is damaged, ValueError if there is no such device.
         """
-        self._bundle = bundle = open_bundle(DEFAULT if model is None else Path(model))
+        bundle = open_bundle(DEFAULT if model is None else Path(model))
         vocabulary = Vocabulary.load(bundle.file("vocabulary.txt"))
         ngram = read_trie(bundle.file("ngram.bin"), vocabulary)
         warn_missing(ngram, bundle.folder / "ngram.bin")
@@ -282,32 +282,23 @@ class Recognizer:
         """A stream that is transcribed while it is spoken: `accept` it block by block, then `finish` it.
 
         rate: of its samples, Hz. endpointing: when an utterance ends. nbest, style: as for `listen`. Words so far come
-        from the one-way model and the first pass, what an utterance was in the end from this recogniser's own. One
-        recogniser may have many such streams, each in its thread. Raises BundleError if the model has no one-way part,
-        AudioError for a rate that no recorder has, ValueError for a style that the model lacks.
+        from the first pass alone; where an utterance ends, all of it is heard again and goes through both. A one-way
+        model hears nothing again. One recogniser may have many such streams, each in its thread. Raises AudioError for
+        a rate that no recorder has, ValueError for a style that the model lacks, or a model on another device.
         """
         check_rate(rate)
         checked(Count, nbest, "nbest")
         writer = self._writer(style)
         decode = partial(self._decode_utterance, nbest)
-        stream = AcousticStream(self._one_way)
+        if not isinstance(self.acoustic, AcousticModel):
+            raise ValueError("live streams are heard on the cpu: open the recogniser without a device")
+        stream = (AheadStream if self.acoustic.config.bidirectional else AcousticStream)(self.acoustic)
         return Live(stream, copy.copy(self.search), decode, writer, self.spellings, rate, endpointing)
 
-    @cached_property
-    def _one_way(self) -> AcousticModel:
-        """The model that hears streams."""
-        if isinstance(self.acoustic, AcousticModel) and not self.acoustic.config.bidirectional:
-            return self.acoustic
-        if "streaming" not in self._bundle.config:
-            raise BundleError(
-                f"{self._bundle.folder}: has no one-way model for streams; asr export --streaming adds one"
-            )
-        return cast(AcousticModel, read_acoustic(self._bundle, "streaming"))
-
     def _decode_utterance(self, nbest: int, utterance: Utterance) -> Decoded:
-        """Both passes over what was said live, heard again by the recogniser's own model, if that is another."""
+        """Both passes over what was said live, heard again as a whole if that may sound otherwise."""
         log_probs = utterance.log_probs
-        if self.acoustic is not self._one_way:
+        if self.acoustic.config.bidirectional:
             heard = self._read(utterance.window.waveform)[utterance.window.frames]
             log_probs = np.concatenate([blanks(len(log_probs) - len(heard), len(self.units.symbols)), heard])
         log_probs = speech_only(log_probs, utterance.begun, not utterance.pause)

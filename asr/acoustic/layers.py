@@ -23,20 +23,26 @@ class LstmLayer:
         directions, size, _ = self._recurrent.shape
         return np.zeros((2, directions, 1, size), np.float32)
 
-    def __call__(self, inputs: np.ndarray, memory: np.ndarray) -> np.ndarray:
-        """memory: as `initial` has it; becomes that after the last frame, for a layer of one direction to go on."""
+    def __call__(self, inputs: np.ndarray, memory: np.ndarray, keep: int | None = None) -> np.ndarray:
+        """memory: as `initial` has it; becomes that of forwards after the frame `keep`, or the last, to go on from.
+
+        Backwards always begins anew.
+        """
         directions, size, gates = self._recurrent.shape
         seen = inputs @ self._input
         seen += self._bias
         seen = seen.reshape(len(inputs), directions, 1, gates)
         seen[:, 1:] = seen[::-1, 1:].copy()
         outputs = np.empty((len(inputs), directions, 1, size), np.float32)
-        hidden, cells = memory
+        memory[:, 1:] = 0
+        hidden, cells = memory[0], memory[1].copy()
+        kept = len(inputs) if keep is None else keep
         products = np.empty((directions, 1, gates), np.float32)
-        for now, after in zip(seen, outputs, strict=True):
+        for step, (now, after) in enumerate(zip(seen, outputs, strict=True), 1):
             np.matmul(hidden, self._recurrent, out=products)
             lstm_step(now, products, cells, (after, cells))
             hidden = after
-        memory[0] = hidden
+            if step == kept:
+                memory[0], memory[1] = hidden, cells
         outputs[:, 1:] = outputs[::-1, 1:].copy()
         return outputs.reshape(len(inputs), directions * size)

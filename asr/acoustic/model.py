@@ -72,6 +72,7 @@ class AcousticModel:
         self._norms = [
             (weights[f"norms.{layer}.weight"], weights[f"norms.{layer}.bias"]) for layer in range(config.layers)
         ]
+        self.inputs = config.channels * MELS // SUBSAMPLING  # of the first layer
         self._output, self._bias = np.ascontiguousarray(weights["output.weight"].T), weights["output.bias"]
 
     def log_probs(self, waveform: np.ndarray) -> np.ndarray:
@@ -96,7 +97,7 @@ class AcousticModel:
         first_layer, second_layer = self._convolutions
         frames = len(features) // SUBSAMPLING
         between = -(-end // 2)
-        result = np.empty((frames, first_layer.channels * MELS // SUBSAMPLING), np.float32)
+        result = np.empty((frames, self.inputs), np.float32)
         for start in range(0, frames, BLOCK):
             stop = min(start + BLOCK, frames)
             x = first_layer(features[4 * start : 4 * stop + 3, :, None])
@@ -111,10 +112,13 @@ class AcousticModel:
         """What the recurrent layers remember before the first frame."""
         return [layer.initial() for layer in self._layers]
 
-    def recur(self, x: np.ndarray, memories: list[np.ndarray]) -> np.ndarray:
-        """The convolutions' output [T', channels * 20] to log-probs [T', units]; the memories go on to the last."""
+    def recur(self, x: np.ndarray, memories: list[np.ndarray], keep: int | None = None) -> np.ndarray:
+        """The convolutions' output [T', channels * 20] to log-probs [T', units].
+
+        The memories, of the past, go on to the last frame, or to the first `keep`.
+        """
         for layer, memory, (weight, bias) in zip(self._layers, memories, self._norms, strict=True):
-            x = layer(x, memory)
+            x = layer(x, memory, keep)
             x -= x.mean(1, keepdims=True)
             x /= np.sqrt(np.square(x).mean(1, keepdims=True) + np.float32(NORM_EPSILON))
             x *= weight

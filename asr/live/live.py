@@ -1,8 +1,9 @@
-"""A stream transcribed while it is spoken: words at once by a model that hears the past, then by one that hears all.
+"""A stream transcribed while it is spoken: words at once, and once more when all of an utterance is there.
 
 Sound is taken in blocks of any size, but heard on one grid of updates, so that the sizes change nothing. In each update
-the one-way model's new frames go into a search that goes on through the utterance; the most probable words in it are
-the partial result. Where the utterance ends, its sound, which was kept, is heard as a whole and decoded by both passes.
+the frames that the acoustic model can tell by now go into a search that goes on through the utterance; the most
+probable words in it are the partial result. Where the utterance ends, its sound, which was kept, is heard as a whole
+and decoded by both passes.
 """
 
 import math
@@ -14,7 +15,7 @@ import numpy as np
 import soxr
 
 from asr.acoustic.model import FRAME_SECONDS
-from asr.acoustic.stream import AcousticStream
+from asr.acoustic.stream import STEP, AcousticStream, AheadStream
 from asr.audio.errors import AudioError
 from asr.audio.features import SAMPLE_RATE
 from asr.audio.reading import cleared
@@ -31,7 +32,7 @@ from lm.settings import Positive, Share, check_fields
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-UPDATE = 3  # frames: words so far are looked at every 120 ms
+UPDATE = STEP  # frames: words so far are looked at every 200 ms
 LEAD = round(1 / FRAME_SECONDS)  # frames before an utterance that are heard again with it
 LEAST_HEARD = round(8 / FRAME_SECONDS)  # frames, if there are so many: the front end levels by what it hears
 NEAR = 8  # words before those of a Partial that tell how they are written
@@ -58,7 +59,7 @@ USUAL_ENDPOINTING = Endpointing()
 class Utterance:
     """What was heard from the end of the one before on."""
 
-    log_probs: np.ndarray  # [T, units] of the one-way model
+    log_probs: np.ndarray  # [T, units] as they were heard live
     window: Window  # its sound, and what came before; the frames that are wanted are the last of the T
     begun: bool  # does it begin in the middle of speech?
     pause: bool  # does it end in a pause?
@@ -113,7 +114,7 @@ class Live:
         self._kept: list[np.ndarray] = []  # the last blocks of them
         self._before: list[Word] = []  # the last words of Finals
         self._taken: list[str] = []  # the next words, if the last are written with them
-        # Of the utterance: the frame in which it begins, the one-way model's emissions, and whether it begins in the
+        # Of the utterance: the frame in which it begins, the emissions, and whether it begins in the
         # middle of speech; what is shown, and told.
         self._start, self._log_probs, self._begun = 0, stream.accept(np.zeros(0, np.float32)), False
         self._context = NOTHING_SAID
@@ -245,6 +246,8 @@ class Live:
         self._begun, self._context = not pause, decoded.context
         self._growing, self._told = Growing(), ([], 0)
         self._search.reset(decoded.context.words)
+        if pause and isinstance(self._stream, AheadStream):
+            self._stream.restart()
         self._search.accept(self._log_probs)
         kept = self._samples - sum(map(len, self._kept))
         while kept + len(self._kept[0]) <= (self._start - LEAST_HEARD) * FRAME:
