@@ -2,44 +2,55 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from asr.transcript import Word
+# A word is shown when it has been the best for so many updates, or when nothing has followed it for so many frames, so
+# that it is no longer the beginning of a longer one, or when another follows and so much of the beam agrees in it.
+SHOWN_AGE, SHOWN_QUIET, SHOWN_SHARE = 2, 3, 0.9
+# It will stay when it has been the best for so many updates, so much of the beam agrees in it, and others follow.
+STABLE_AGE, STABLE_SHARE, STABLE_FOLLOWED = 3, 0.99, 1
 
-# A word is shown when it has been the best for so many updates, or for fewer if the hypotheses agree in it; and it will
-# stay when it has been for so many, all hypotheses but few agree in it, and others follow it.
-SHOWN_AGE, SHOWN_SHARE = 2, 0.9
-STABLE_AGE, STABLE_SHARE, STABLE_WORDS = 4, 0.999, 1
+
+class Best(NamedTuple):
+    """A word of the most probable hypothesis."""
+
+    word: str
+    start: int  # frames
+    end: int
+    share: float  # of the beam's probability: of hypotheses that agree in the words up to this one
 
 
 @dataclass
 class Growing:
     """The words of an utterance, update by update."""
 
-    stable: list[Word] = field(default_factory=list)
-    shown: list[Word] = field(default_factory=list)  # the stable ones first
-    _last: list[Word] = field(default_factory=list)
+    stable: list[Best] = field(default_factory=list)
+    shown: list[Best] = field(default_factory=list)  # the stable ones first
+    _last: list[str] = field(default_factory=list)
     _ages: list[int] = field(default_factory=list)
 
-    def update(self, words: Sequence[Word]) -> None:
-        """Take the most probable words so far; the confidence of each is the share of hypotheses that agree."""
-        same = True
-        ages = []
-        for place, word in enumerate(words):
-            same = same and place < len(self._last) and self._last[place].word == word.word
+    def update(self, words: Sequence[Best], now: int) -> None:
+        """Take the most probable words so far; now: how many frames they were read from."""
+        same, ages = True, []
+        for place, best in enumerate(words):
+            same = same and place < len(self._last) and self._last[place] == best.word
             ages.append(self._ages[place] + 1 if same else 1)
-        self._last, self._ages = list(words), ages
-        fixed = len(self.stable)
-        agrees = [word.word for word in words[:fixed]] == [word.word for word in self.stable]
-        new = fixed
-        if agrees:
-            while new < len(words) - STABLE_WORDS and ages[new] >= STABLE_AGE and words[new].confidence >= STABLE_SHARE:
+        self._last, self._ages = [best.word for best in words], ages
+        new = len(self.stable)
+        if self._last[:new] == [best.word for best in self.stable]:
+            while new < len(words) - STABLE_FOLLOWED and ages[new] >= STABLE_AGE and words[new].share >= STABLE_SHARE:
                 new += 1
             self.stable = list(words[:new])
         else:  # what was promised stays, and what is said after it follows
             end = self.stable[-1].end
-            new = next((place for place, word in enumerate(words) if word.start >= end), len(words))
+            new = next((place for place, best in enumerate(words) if best.start >= end), len(words))
         self.shown = list(self.stable)
-        for word, age in zip(words[new:], ages[new:], strict=True):
-            if age < SHOWN_AGE and word.confidence < SHOWN_SHARE:
+        for place in range(new, len(words)):
+            best, followed = words[place], place < len(words) - 1
+            if not (
+                ages[place] >= SHOWN_AGE
+                or (followed and best.share >= SHOWN_SHARE)
+                or (not followed and now - best.end >= SHOWN_QUIET)
+            ):
                 break
-            self.shown.append(word)
+            self.shown.append(best)

@@ -8,7 +8,7 @@ and decoded by both passes.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +23,7 @@ from asr.decoder.beam import BeamSearch, Beginning
 from asr.decoder.passes import NOTHING_SAID, Context, Decoded
 from asr.decoder.segments import AROUND, FRAME, Window, is_speech, sounding
 from asr.live.events import Event, Final, Partial
-from asr.live.growing import Growing
+from asr.live.growing import Best, Growing
 from asr.transcript import Segment, Word
 from asr.transcript.readable import CONTEXT, has_ended, written
 from lm.readable import Readable
@@ -120,6 +120,7 @@ class Live:
         self._context = NOTHING_SAID
         self._growing = Growing()
         self._told: tuple[list[str], int] = ([], 0)
+        self._forms: list[str] = []  # of the stable words
         search.reset()
 
     def accept(self, samples: "ArrayLike") -> list[Event]:
@@ -168,7 +169,7 @@ class Live:
         self._log_probs = np.concatenate([self._log_probs, log_probs])
         self._search.accept(log_probs)
         beginning = self._search.best()
-        self._growing.update(self._proven(beginning))
+        self._growing.update(self._proven(beginning), len(self._log_probs))
         if partial := self._partial():
             yield partial
         frames, rules = len(self._log_probs), self._endpointing
@@ -184,30 +185,38 @@ class Live:
         elif (frames - int(sounds[0])) * FRAME_SECONDS >= rules.longest:
             yield self._end(frames, pause=not self._growing.shown)
 
-    def _proven(self, beginning: Beginning) -> list[Word]:
+    def _proven(self, beginning: Beginning) -> list[Best]:
         """The words of a beginning that are said where there is speech: not those that a search makes of noise."""
         speech = is_speech(self._log_probs, self._begun, False)
-        return [
-            Word(word, self._seconds(self._start + first), self._seconds(self._start + end), round(share, 3))
-            for word, (first, end), share in zip(beginning.words, beginning.times, beginning.shares, strict=True)
-            if speech[first:end].any()
-        ]
+        found = zip(beginning.words, beginning.times, beginning.shares, strict=True)
+        return [Best(word, *time, share) for word, time, share in found if speech[slice(*time)].any()]
 
     def _partial(self) -> Partial | None:
         """What is shown, if that is new."""
-        words, stable = self._growing.shown, len(self._growing.stable)
-        told = [word.word for word in words], stable
+        shown, stable = self._growing.shown, len(self._growing.stable)
+        told = [best.word for best in shown], stable
         if told == self._told:
             return None
         self._told = told
-        if self._writer and words:
-            near = [word.word for word in self._before[-NEAR:]]
-            forms = [form for form, _ in self._writer.marked([[*near, *told[0]]])[0][len(near) :]]
-            forms = [self._spellings.get(word, form) for word, form in zip(told[0], forms, strict=True)]
-            if has_ended(self._before):
-                forms[0] = forms[0][:1].upper() + forms[0][1:]
-            words = [replace(word, written=form) for word, form in zip(words, forms, strict=True)]
-        return Partial(list(words), stable)
+        forms = self._cased(told[0])
+        self._forms = forms[:stable]
+        return Partial([self._word(best, written=form) for best, form in zip(shown, forms, strict=True)], stable)
+
+    def _cased(self, words: list[str]) -> list[str] | list[None]:
+        """How words of a Partial are written, without marks; those that were stable before, as then."""
+        if not self._writer or not words:
+            return [None] * len(words)
+        done = self._forms
+        near = [*(word.word for word in self._before), *words[: len(done)]][-NEAR:]
+        marked = self._writer.marked([[*near, *words[len(done) :]]])[0][len(near) :]
+        new = [self._spellings.get(item.word, item.form) for item in marked]
+        if not done and has_ended(self._before):
+            new[0] = new[0][:1].upper() + new[0][1:]
+        return [*done, *new]
+
+    def _word(self, best: Best, written: str | None = None) -> Word:
+        start, end = (self._seconds(self._start + frame) for frame in (best.start, best.end))
+        return Word(best.word, start, end, round(best.share, 3), written=written)
 
     def _end(self, frames: int, pause: bool) -> Final:
         """The Final of so many frames. The next utterance begins with what was heard beyond them."""
@@ -227,14 +236,12 @@ class Live:
 
     def _segment(self, decoded: Decoded, pause: bool) -> Segment:
         best = decoded.hypotheses[0]
-        words = [
-            Word(word, self._seconds(self._start + first), self._seconds(self._start + end), round(confidence, 3))
-            for word, (first, end), confidence in zip(best.words, best.times, decoded.confidences, strict=True)
-        ]
+        said = zip(best.words, best.times, decoded.confidences, strict=True)
+        words = [self._word(Best(word, *time, confidence)) for word, time, confidence in said]
         start, end = (self._seconds(self._start + frame) for frame in (0, decoded.frames))
         if self._writer and words:
             left = len(self._taken) if [word.word for word in words[: len(self._taken)]] == self._taken else 0
-            after = [] if pause else [word for word in self._growing.shown if word.start >= end]
+            after = [] if pause else [self._word(best) for best in self._growing.shown if best.start >= decoded.frames]
             words, over = written(self._before, words, after, left, self._writer, self._spellings)
             self._taken = [word.word for word in after[:over]]
         return Segment(start, end, words, decoded.hypotheses)
@@ -244,7 +251,7 @@ class Live:
         self._start += decoded.frames
         self._log_probs = self._log_probs[decoded.frames :]
         self._begun, self._context = not pause, decoded.context
-        self._growing, self._told = Growing(), ([], 0)
+        self._growing, self._told, self._forms = Growing(), ([], 0), []
         self._search.reset(decoded.context.words)
         if pause and isinstance(self._stream, AheadStream):
             self._stream.restart()

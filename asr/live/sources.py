@@ -184,8 +184,8 @@ class Reader:
             for block in self._source.blocks:
                 if self._stop.is_set():
                     break
-                self._queue.put(block)
                 self._come += len(block) / self._source.rate
+                self._queue.put(block)
         except Exception as error:  # is raised where it is waited for
             last = error
         self._queue.put(last)

@@ -6,10 +6,10 @@ import pytest
 import soundfile
 import torch
 
-from asr.acoustic.model import AcousticConfig, AcousticModel, output_length, shapes
+from asr.acoustic.model import AcousticConfig, AcousticModel, output_length, running_mean, shapes
 from asr.acoustic.network import AcousticNetwork
-from asr.acoustic.stream import AcousticStream
-from asr.audio.features import MELS, SAMPLE_RATE, log_mel
+from asr.acoustic.stream import AHEAD, STEP, AcousticStream, AheadStream
+from asr.audio.features import MELS, SAMPLE_RATE, WINDOW, log_mel, uncentred
 
 DATA = Path(__file__).parents[2] / "data"
 SMALL = AcousticConfig(units=5, hidden=8, layers=2, channels=4)
@@ -106,6 +106,57 @@ def test_a_stream_in_pieces_is_the_whole(samples: int, piece: int) -> None:
 def test_a_stream_needs_a_one_way_model() -> None:
     with pytest.raises(ValueError, match="one-way"):
         AcousticStream(in_numpy(AcousticNetwork(SMALL)))
+
+
+def ahead(model: AcousticModel, waveform: np.ndarray, piece: int = 700) -> np.ndarray:
+    blocks = (waveform[first : first + piece] for first in range(0, len(waveform), piece))
+    return np.concatenate([*AheadStream(model).run(blocks)])
+
+
+@pytest.mark.parametrize("piece", [7, 200, 16_000])
+def test_a_stream_that_hears_ahead_does_not_depend_on_its_pieces(piece: int) -> None:
+    model = in_numpy(AcousticNetwork(SMALL))
+    waveform = noise(30_011)
+    heard = ahead(model, waveform, piece)
+    assert heard.shape == model.log_probs(waveform).shape
+    np.testing.assert_allclose(heard, ahead(model, waveform), atol=1e-4)
+
+
+def test_a_stream_that_hears_ahead_hears_the_past_and_a_little_of_the_future() -> None:
+    model = in_numpy(AcousticNetwork(SMALL))
+    waveform = noise(48_000)
+    heard = ahead(model, waveform)
+    changed = waveform.copy()
+    changed[32_000:] = noise(16_000, seed=1)
+    # A step ends so many frames before the change at least that nothing of it is heard.
+    same = 50 - STEP - AHEAD - 2
+    after = ahead(model, changed)
+    np.testing.assert_allclose(heard[:same], after[:same], atol=1e-5)
+    assert not np.allclose(heard[48:60], after[48:60], atol=1e-3)
+    changed = waveform.copy()
+    changed[:1_600] = 0
+    assert not np.allclose(heard[10:], ahead(model, changed)[10:], atol=1e-6)
+
+
+def test_a_short_stream_is_heard_as_a_whole() -> None:
+    model = in_numpy(AcousticNetwork(SMALL))
+    waveform = noise(640 * (STEP + AHEAD - 2))
+    features = uncentred(np.pad(waveform, WINDOW // 2))
+    whole = model.encode(features - running_mean(features))
+    np.testing.assert_allclose(ahead(model, waveform), whole, atol=1e-4)
+    stream = AheadStream(model)
+    assert len(stream.accept(waveform)) == 0
+
+
+def test_a_restarted_stream_forgets_what_was_said() -> None:
+    model = in_numpy(AcousticNetwork(SMALL))
+    streams = [AheadStream(model) for _ in range(2)]
+    for stream in streams:
+        stream.accept(noise(16_000))
+    streams[1].restart()
+    before, after = (stream.accept(noise(16_000, seed=1)) for stream in streams)
+    assert before.shape == after.shape
+    assert not np.allclose(before, after, atol=1e-6)
 
 
 def test_loudness_does_not_matter() -> None:

@@ -3,35 +3,38 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.live.growing import Growing
-from asr.transcript import Word
+from asr.live.growing import Best, Growing
 
 
-def words(text: str, share: float = 1.0) -> list[Word]:
-    return [Word(word, place, place + 0.5, share) for place, word in enumerate(text.split())]
+def words(text: str, share: float = 1.0) -> list[Best]:
+    return [Best(word, 10 * place, 10 * place + 5, share) for place, word in enumerate(text.split())]
 
 
-def texts(words: list[Word]) -> str:
-    return " ".join(word.word for word in words)
+def texts(words: list[Best]) -> str:
+    return " ".join(best.word for best in words)
 
 
-def test_a_word_is_shown_when_it_has_stayed_or_is_agreed_on() -> None:
+def test_a_word_is_shown_when_it_has_stayed_or_is_over_or_is_agreed_on() -> None:
     growing = Growing()
-    growing.update(words("A", share=0.5))
+    growing.update(words("A", share=0.5), 5)
     assert growing.shown == []
-    growing.update(words("A B", share=0.5))
+    growing.update(words("A", share=0.5), 6)
     assert texts(growing.shown) == "A"
-    growing.update(words("C", share=1.0))
-    assert texts(growing.shown) == "C"
+    growing = Growing()
+    growing.update(words("A", share=0.5), 10)
+    assert texts(growing.shown) == "A"
+    growing = Growing()
+    growing.update(words("A B", share=1.0), 15)
+    assert texts(growing.shown) == "A"
 
 
 def test_stable_words_stay() -> None:
     growing = Growing()
-    for _ in range(10):
-        growing.update(words("A B C"))
+    for now in range(10):
+        growing.update(words("A B C"), 30 + now)
     assert texts(growing.stable) == "A B"
-    for _ in range(10):
-        growing.update(words("X Y C D"))
+    for now in range(10):
+        growing.update(words("X Y C D"), 40 + now)
     assert texts(growing.stable) == "A B"
     assert texts(growing.shown) == "A B C D"
 
@@ -43,8 +46,8 @@ BEST = st.lists(st.sampled_from("ABC"), max_size=5)
 def test_whatever_the_search_says(updates: list[tuple[list[str], float]]) -> None:
     growing = Growing()
     before: list[str] = []
-    for best, share in updates:
-        growing.update(words(" ".join(best), share))
+    for now, (best, share) in enumerate(updates):
+        growing.update(words(" ".join(best), share), 10 + now)
         stable = [word.word for word in growing.stable]
         assert stable[: len(before)] == before
         assert growing.shown[: len(stable)] == growing.stable
