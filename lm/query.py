@@ -7,10 +7,11 @@ UnknownWordWarning names them. Natural logarithms.
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from lm.text.vocabulary import END, SPECIAL_WORDS, UNKNOWN, Vocabulary
 MODELS = ("ngram", "lstm", "mixture")
 Text = str | Sequence[str]  # a plain one, or its words as the vocabulary has them
 BLOCK = 256  # sentences given to a model at once
+GAP = re.compile("_{2,}")
+SHORTLIST = 500  # words scored in a gap by the LSTM
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,57 @@ def _next_probabilities(model: LanguageModel[Any], history: Text) -> np.ndarray:
         history = normalize_history(history)
     model.vocabulary.warn_unknown(history, stacklevel=3)
     return np.exp(model.next_words(model.read(model.initial(), model.vocabulary.encode(history))))
+
+
+def fill(models: Models, text: Text, name: str = "mixture", top: int | None = 10) -> list[tuple[str, float]]:
+    """The `top` words that fit a gap best, given what stands on both sides of it, and their probabilities.
+
+    text: with one gap, "___": "How to ___ speech". The words are ranked by the probability of the whole text, which is
+    divided by its sum over all words that are scored. By the n-gram these are all of the vocabulary; by the others, for
+    which that would take minutes, the SHORTLIST words that are likeliest when the model says what may stand in the gap
+    and the n-gram, if the bundle holds one, what may follow there. Errors: ValueError for a text without just one gap.
+    """
+    before, after = _around_gap(text)
+    model, vocabulary = models[name], models.vocabulary
+    vocabulary.warn_unknown([*before, *after], stacklevel=2)
+    history, following = vocabulary.encode(before), vocabulary.encode(after)
+    candidates = np.arange(len(SPECIAL_WORDS), len(vocabulary))
+    if name != "ngram" and len(candidates) > SHORTLIST:
+        likely = model.next_words(model.read(model.initial(), history))[candidates]
+        if "ngram" in models:
+            likely += _in_gap(models.ngram, history, candidates, following)[1]
+        candidates = np.sort(np.argpartition(-likely, SHORTLIST)[:SHORTLIST]) + len(SPECIAL_WORDS)
+    scores = np.add(*_in_gap(model, history, candidates, following))
+    probabilities = np.exp(scores - np.logaddexp.reduce(scores))
+    best = np.argsort(-probabilities, kind="stable")[:top]
+    return [(vocabulary[i], p) for i, p in zip(candidates[best].tolist(), probabilities[best].tolist(), strict=True)]
+
+
+def _around_gap(text: Text) -> tuple[list[str], list[str]]:
+    """The words before and after the gap; the last sentence ends after them."""
+    if isinstance(text, str):
+        warn_left_out(text, stacklevel=3)
+        sides = [normalize_history(side) for side in GAP.split(text)]
+    else:
+        gaps = [-1, *(i for i, word in enumerate(text) if GAP.fullmatch(word)), len(text)]
+        sides = [list(text[start + 1 : stop]) for start, stop in pairwise(gaps)]
+    if len(sides) != 2:
+        raise ValueError(f"{len(sides) - 1} gaps in the text: mark the one word that is wanted, once, by ___")
+    before, after = sides
+    return before, after if after[-1:] == [SPECIAL_WORDS[END]] else [*after, SPECIAL_WORDS[END]]
+
+
+def _in_gap(
+    model: LanguageModel[Any], history: Sequence[int], candidates: np.ndarray, following: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """log P of each candidate after the history, and of what follows after both; float64 [candidates] each."""
+    state = model.read(model.initial(), history)
+    log_probs, states = model.score([state] * len(candidates), candidates.tolist())
+    after = np.zeros(len(candidates))
+    for word in following:
+        scores, states = model.score(states, [word] * len(candidates))
+        after += scores
+    return log_probs.astype(np.float64), after
 
 
 @dataclass(frozen=True)

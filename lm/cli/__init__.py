@@ -10,6 +10,7 @@ app = App(
 app.callback()(with_version)
 app.command("next")(query.next_)
 for command in (
+    query.fill,
     query.score,
     query.compare,
     query.show,

@@ -1,4 +1,4 @@
-"""``lm next, score, compare, show, generate, interactive, perplexity, mix``: what language models say."""
+"""``lm next, fill, score, compare, show, generate, interactive, perplexity, mix``: what language models say."""
 
 import json
 import math
@@ -68,6 +68,38 @@ def next_(
         for item in one["words"]:
             label = "" if word is None else f"{one['model']:<7}  "
             print(f"{label}{item['probability']:<10.4g}  {item['word']}")
+
+
+def fill(
+    text: Annotated[str, typer.Argument(help="A text with one gap: ___ stands for the word that is wanted.")],
+    model: ModelOption = Model.mixture,
+    top: Annotated[int, typer.Option(help="How many words to print.", min=1)] = 10,
+    as_json: JsonOption = False,
+    bundle: BundleOption = None,
+) -> None:
+    """Print the words that fit a gap best, given what stands on both sides of it.
+
+    They are ranked by the probability of the whole text with them; the probabilities are of one word of all that are
+    scored: the whole vocabulary by the n-gram, the 500 likeliest by the others.
+
+    Examples:
+
+        lm fill "how to ___ speech"
+
+        lm fill "The captain ___ the ship." --model lstm --top 3 --json
+    """
+    with one_line_errors():
+        from lm.bundle import DEFAULT
+        from lm.query import fill as run
+        from lm.query import open_models
+
+        ranked = run(open_models(bundle or DEFAULT), text, model, top)
+    if as_json:
+        words = [{"word": word, "probability": probability} for word, probability in ranked]
+        print(json.dumps({"text": text, "model": model, "words": words}, indent=2))
+    else:
+        for word, probability in ranked:
+            print(f"{probability:<10.4g}  {word}")
 
 
 def score(

@@ -14,7 +14,7 @@ from lm.cli import app
 from lm.cli.options import Model
 from lm.ngram.model import NgramModel
 from lm.ngram.trie import read_trie
-from lm.query import MODELS, Models, next_words, perplexity, score_sentences, word_probability
+from lm.query import MODELS, Models, fill, next_words, perplexity, score_sentences, word_probability
 from lm.text.vocabulary import Vocabulary
 
 # They are named on stderr; what they are compared with warns.
@@ -65,6 +65,30 @@ def test_one_word_by_all_models_or_one(bundle: Path, models: Models) -> None:
     lines = run("next", "the nice", "--word", "beach", "--bundle", bundle).stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(MODELS)
     assert {line.split()[2] for line in lines} == {"BEACH"}
+
+
+def test_fills_a_gap(bundle: Path, models: Models) -> None:
+    text = "The nice ___ will sing."
+    for name in MODELS:
+        words = parsed(run("fill", text, "--model", name, "--top", 4, "--json", "--bundle", bundle))["words"]
+        assert [(item["word"], item["probability"]) for item in words] == fill(models, text, name, top=4)
+    lines = run("fill", text, "--bundle", bundle).stdout.splitlines()
+    assert [line.split()[1] for line in lines] == [word for word, _ in fill(models, text)]
+    result = run("fill", "The ___ and ___", "--bundle", bundle)
+    assert result.exit_code == 1
+    assert result.stderr == "error: 2 gaps in the text: mark the one word that is wanted, once, by ___\n"
+
+
+def test_adapts(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("The old man wishes to speak to Zorblax.\n\nZorblax knows how to sing.")
+    result = run("adapt", tmp_path / "text.txt", "--output", tmp_path / "mine", "--bundle", bundle)
+    assert result.exit_code == 0, result.stderr
+    assert "new words: 1 (ZORBLAX), spelled: 0" in result.stderr
+    answer = parsed(run("next", "speak to", "--word", "Zorblax", "--json", "--bundle", tmp_path / "mine"))
+    assert all(item["words"][0]["word"] == "ZORBLAX" for item in answer)
+    missing = run("adapt", tmp_path / "none.txt", "--output", tmp_path / "mine", "--bundle", bundle)
+    assert missing.exit_code == 1
+    assert missing.stderr == f"error: {tmp_path}/none.txt: no such file: check its name\n"
 
 
 def test_special_words_can_be_asked_for(bundle: Path) -> None:

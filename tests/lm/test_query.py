@@ -1,5 +1,6 @@
 import math
 import random
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from lm import query
 from lm.bundle import BundleError, write_bundle
 from lm.lstm import model as lstm
 from lm.model import LanguageModel
-from lm.query import MODELS, Models, next_words, open_models, perplexity, score_sentences, word_probability
-from lm.text.normalise import normalize
-from lm.text.vocabulary import END, LeftOutWarning, UnknownWordWarning
+from lm.query import MODELS, Models, fill, next_words, open_models, perplexity, score_sentences, word_probability
+from lm.text.normalise import normalize, normalize_history
+from lm.text.vocabulary import END, SPECIAL_WORDS, LeftOutWarning, UnknownWordWarning
 
 TINY = Path(__file__).parents[1] / "data/tiny.bin"
 # NOWHERE is, and is said to be.
@@ -206,3 +207,38 @@ def test_only_words_that_begin_so(models: Models) -> None:
     ranked = next_words(models["lstm"], ["THE"], prefix="S")
     assert [word for word, _ in ranked] == [w for w, _ in next_words(models["lstm"], ["THE"]) if w.startswith("S")]
     assert next_words(models["lstm"], "the", prefix="s") == ranked
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("text", ["The ___ speech", "___", "A nice beach. He can ____ the words again!", "Again ___"])
+def test_fills_a_gap_as_all_sentences_say(models: Models, name: str, text: str) -> None:
+    words = [word for word in models.vocabulary if word not in SPECIAL_WORDS]
+    scores = np.array([models[name].log_probs([whole(models, text, word)])[0].sum(dtype=np.float64) for word in words])
+    expected = np.exp(scores - np.logaddexp.reduce(scores))
+    ranked = fill(models, text, name, top=None)
+    assert dict(ranked) == pytest.approx(dict(zip(words, expected, strict=True)), rel=1e-4)
+    assert [p for _, p in ranked] == sorted((p for _, p in ranked), reverse=True)
+    assert fill(models, text, name, top=3) == ranked[:3]
+
+
+def whole(models: Models, text: str, word: str) -> list[int]:
+    """The ids of a text with a word in its gap, up to its end."""
+    before, after = re.split("_+", text)
+    words = [*normalize_history(before), word, *normalize_history(after)]
+    return models.vocabulary.encode(words if words[-1] == "</s>" else [*words, "</s>"])
+
+
+def test_a_shortlist_loses_no_good_word(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = ["HOW", "TO", "___", "A", "NICE", "BEACH"]
+    best = fill(models, text, top=3)
+    monkeypatch.setattr("lm.query.SHORTLIST", 8)
+    short = fill(models, text, top=None)
+    assert len(short) == 8
+    assert [word for word, _ in short[:3]] == [word for word, _ in best]
+    assert sum(p for _, p in short) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("text", "gaps"), [("the speech", 0), ("the ___ of ___", 2), (["THE"], 0), (["___"] * 3, 3)])
+def test_a_text_has_one_gap(models: Models, text: str | list[str], gaps: int) -> None:
+    with pytest.raises(ValueError, match=f"{gaps} gaps in the text: mark the one word that is wanted"):
+        fill(models, text)
