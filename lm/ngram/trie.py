@@ -148,7 +148,8 @@ def unpack_trie(path: Path) -> BackoffModel:
             last = entries
             columns = [np.zeros(count, np.int32)] * 2
         else:
-            suffixes = np.repeat(np.arange(len(firsts[n - 1]) - 1), np.diff(firsts[n - 1].astype(np.int64)))
+            extensions: np.ndarray = np.diff(firsts[n - 1].astype(np.int64))
+            suffixes = np.repeat(np.arange(len(extensions)), extensions)
             last = last[suffixes]
             if n == 1:
                 histories = entries
