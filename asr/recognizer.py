@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import chain, islice, product, tee
+from itertools import chain, compress, islice, product, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
@@ -68,6 +68,8 @@ OFFSET = 0.25  # of the deviation; a mean beyond it is no chance, but a fault of
 
 Boost = Annotated[float, Meta(ge=-50, le=50, description="a number from -50 to 50")]  # nats
 USUAL_NATS = 4.0  # by which a hot word is preferred
+# Of a grammar: nats that anything else than its phrases costs a frame, and that each phrase, or other word, adds.
+REJECTION, PHRASE = 2.5, -6.0
 MOST_WAYS = 16  # to pronounce a phrase
 
 
@@ -123,6 +125,7 @@ class Recognizer:
         self.carry_context = decoder.carry_context
         self.readable = Readable.open(bundle.folder) if "readable" in bundle.config else None
         self.spellings: dict[str, str] = {}  # how hot words are written
+        self.only_phrases = False  # is it one of `with_grammar`?
         calibrations = bundle.read(Calibrations, "confidence") if "confidence" in bundle.config else Calibrations()
         self.calibration = calibrations.streaming if streaming else calibrations.acoustic
 
@@ -152,6 +155,28 @@ class Recognizer:
         """
         checked(Cost, cost, "unknown words at")
         return self._with_search(replace(self.search.config, unknown=cost), self.search.boosts)
+
+    def with_grammar(self, phrases: Iterable[str], rejection: float = REJECTION) -> "Recognizer":
+        """The same, but nothing is heard other than these words and phrases, each as likely as the others.
+
+        They are plain text, as for `with_hot_words`, and pronounced by the units' own rules. What sounds less like them
+        than like anything else is left out; rejection: the nats a frame that anything else costs, so less rejects more.
+        Raises ValueError for a text without words, or if there are none.
+        """
+        checked(Cost, rejection, "rejection")
+        texts = list(phrases)
+        known = dict.fromkeys(hot_word(text, 0.0)[0] for text in texts)
+        if not known:
+            raise ValueError("a grammar needs a phrase, at least")
+        other = copy.copy(self)
+        other.search = make_grammar(
+            self.units, self.search, list(known), replace(self.search.config, unknown=rejection)
+        )
+        other.__dict__.pop("_lexicon_alone", None)
+        # Neither language model has a say, and confidences are what the search thinks.
+        other.weights, other.calibration, other.only_phrases = other.search.weights, None, True
+        other.spellings = {**self.spellings, **dict(chain.from_iterable(map(spelling, texts)))}
+        return other
 
     def _with_search(self, config: BeamConfig, boosts: Mapping[str, float]) -> "Recognizer":
         old = self.search
@@ -191,7 +216,10 @@ class Recognizer:
         search = copy.copy(self.search)  # of which every thread needs its own
         search.reset(context.words)
         search.accept(log_probs)
-        return rescore(search.finish(sentence_end), self.lstm, self.weights, context.lstm, sentence_end)
+        hypotheses = search.finish(sentence_end)
+        if self.only_phrases:
+            return without_unknown(hypotheses)
+        return rescore(hypotheses, self.lstm, self.weights, context.lstm, sentence_end)
 
     def transcribe(
         self,
@@ -273,7 +301,7 @@ class Recognizer:
 
     def live(
         self,
-        rate: float = SAMPLE_RATE,
+        rate: int = SAMPLE_RATE,
         *,
         endpointing: Endpointing = USUAL_ENDPOINTING,
         nbest: int = 10,
@@ -293,12 +321,13 @@ class Recognizer:
         if not isinstance(self.acoustic, AcousticModel):
             raise ValueError("live streams are heard on the cpu: open the recogniser without a device")
         stream = (AheadStream if self.acoustic.config.bidirectional else AcousticStream)(self.acoustic)
-        return Live(stream, copy.copy(self.search), decode, writer, self.spellings, rate, endpointing)
+        hidden = SPECIAL_WORDS[UNKNOWN] if self.only_phrases else None
+        return Live(stream, copy.copy(self.search), decode, writer, self.spellings, rate, endpointing, hidden)
 
     def _decode_utterance(self, nbest: int, utterance: Utterance) -> Decoded:
         """Both passes over what was said live, heard again as a whole if that may sound otherwise."""
         log_probs = utterance.log_probs
-        if self.acoustic.config.bidirectional:
+        if isinstance(self.acoustic, AcousticModel) and self.acoustic.config.bidirectional:
             heard = self._read(utterance.window.waveform)[utterance.window.frames]
             log_probs = np.concatenate([blanks(len(log_probs) - len(heard), len(self.units.symbols)), heard])
         log_probs = speech_only(log_probs, utterance.begun, not utterance.pause)
@@ -535,6 +564,36 @@ def make_search(
     unigram = np.append(known, np.full(len(words) - len(known), known[UNKNOWN]))
     tree = compile_tree(chain(spellings, spellings_of_unknown), unigram)
     return BeamSearch(tree, ngram, vocabulary, config, weights, boosts)
+
+
+def make_grammar(units: Units, search: BeamSearch, phrases: Sequence[str], config: BeamConfig) -> BeamSearch:
+    """A search over these phrases alone, and unknown words; of another search it has the vocabulary."""
+    vocabulary = search.vocabulary
+    new = [phrase for phrase in phrases if phrase not in vocabulary]
+    ids = {phrase: len(vocabulary) + place for place, phrase in enumerate(new)}
+    ids |= {phrase: vocabulary.encode([phrase])[0] for phrase in phrases if phrase in vocabulary}
+    spellings = ((ids[phrase], spelling) for phrase in phrases for spelling in pronounced(units, phrase))
+    of_unknown = ((UNKNOWN, [len(units.symbols)] * sounds) for sounds in UNKNOWN_SOUNDS)
+    tree = compile_tree(chain(spellings, of_unknown), np.zeros(len(vocabulary) + len(new)))
+    weights = Weights(0.0, 0.0, PHRASE)
+    return BeamSearch(tree, search.ngram, vocabulary, config, weights, dict.fromkeys(phrases, 0.0))
+
+
+def without_unknown(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
+    """Hypotheses without their unknown words, each but once."""
+    found: dict[tuple[str, ...], Hypothesis] = {}
+    for hypothesis in hypotheses:
+        kept = [word != SPECIAL_WORDS[UNKNOWN] for word in hypothesis.words]
+        words = tuple(compress(hypothesis.words, kept))
+        known = replace(
+            hypothesis,
+            words=words,
+            times=tuple(compress(hypothesis.times, kept)),
+            word_ngrams=(*compress(hypothesis.word_ngrams, kept), *hypothesis.word_ngrams[len(kept) :]),
+            posteriors=tuple(compress(hypothesis.posteriors, kept)),
+        )
+        found.setdefault(words, known)
+    return list(found.values())
 
 
 def read_units(bundle: Bundle) -> Units:

@@ -1,5 +1,6 @@
 """``asr listen``: words while they are spoken."""
 
+import io
 import os
 import shutil
 import sys
@@ -14,6 +15,7 @@ from asr.cli.options import ModelOption
 from asr.cli.transcribe import read_hot_words
 from asr.transcript.word import Style
 from lm.cli.errors import one_line_errors
+from lm.files import open_text
 
 
 class ListenFormat(StrEnum):
@@ -66,6 +68,10 @@ def listen(
     hot_words: Annotated[
         Path | None, typer.Option(help="A file of such words, WORD or WORD:NATS a line.", metavar="FILE")
     ] = None,
+    grammar: Annotated[
+        Path | None,
+        typer.Option(help="Hear nothing but the words and phrases of this file, one a line.", metavar="FILE"),
+    ] = None,
     model: ModelOption = None,
 ) -> None:
     """Print what is being said, as it is said: of a microphone, of standard input, or of a file.
@@ -91,6 +97,8 @@ def listen(
         asr listen --output-dir notes --hot-word Kubernetes
 
         asr listen --pace talk.mp3
+
+        asr listen --grammar commands.txt
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # products are of few rows: threads would wait for each other
     with one_line_errors():
@@ -100,6 +108,8 @@ def listen(
             raise ValueError("--device: is of microphones: leave it out, or the source")
         if pace and source in (None, "-"):
             raise ValueError("--pace: is of files: what comes live has its own pace")
+        if grammar and (hot_word or hot_words):
+            raise ValueError("--grammar: hears nothing else anyway: leave out the hot words")
         from asr.live import captions, sources
         from asr.live.listen import listen, stopped_by_interrupt
         from asr.live.live import Endpointing
@@ -114,23 +124,35 @@ def listen(
         def warn(problem: str) -> None:
             print(f"{begin}warning: {source or 'microphone'}: {problem}", file=sys.stderr, flush=True)
 
-        endpointing = Endpointing(silence, sentence_silence)
+        # Behind any phrase of a grammar its end is likely.
+        endpointing = Endpointing(silence, sentence_silence, likely=0.0 if grammar else Endpointing.likely)
         boosts = read_hot_words(hot_word or [], hot_words)
         recognizer = Recognizer(model)
         recognizer = recognizer.with_hot_words(boosts) if boosts else recognizer
+        recognizer = recognizer.with_grammar(_phrases(grammar)) if grammar else recognizer
         kind = captions.Json if format is ListenFormat.json else captions.Lines
         shown = captions.Terminal(sys.stdout, _columns) if terminal else kind(sys.stdout)
         with stopped_by_interrupt() as stop:
             if source is None:
                 sound = sources.microphone(device, warn)
             elif source == "-":
-                sound = sources.standard_input(sys.stdin.buffer, rate or 16_000, channels or 1)
+                # Not sys.stdin, whose lock a thread that waits for more would keep from Python as it ends.
+                sound = sources.standard_input(io.FileIO(0, closefd=False), rate or 16_000, channels or 1)
             else:
                 sound = sources.file(Path(source), pace, warn)
             live = recognizer.live(sound.rate, endpointing=endpointing, nbest=1, style=style)
             kept = captions.Kept(output_dir, sound.rate, kind, f".{format.value}") if output_dir else None
             with closing(kept) if kept else nullcontext():
                 listen(live, sound, [shown], kept, stop, warn)
+
+
+def _phrases(path: Path) -> list[str]:
+    """The lines of a file; empty ones and what follows # mean nothing. Raises ValueError if none is left."""
+    with open_text(path) as file:
+        phrases = [text for line in file if (text := line.partition("#")[0].strip())]
+    if not phrases:
+        raise ValueError(f"{path}: holds no phrase: write one a line")
+    return phrases
 
 
 def _columns() -> int:

@@ -99,13 +99,17 @@ class Live:
         decode: Callable[[Utterance], Decoded],
         writer: Readable | None,
         spellings: Mapping[str, str],
-        rate: float,
+        rate: int,
         endpointing: Endpointing,
+        hidden: str | None,
     ) -> None:
-        """search: of this stream alone. decode: makes finals. writer, spellings: how words are written, if at all."""
+        """search: of this stream alone. decode: makes finals. writer, spellings: how words are written, if at all.
+
+        hidden: a word that Partials shan't have.
+        """
         self._stream, self._search, self._decode = stream, search, decode
         self._writer, self._spellings = writer, spellings
-        self._endpointing = endpointing
+        self._endpointing, self._hidden = endpointing, hidden
         self._resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
         self._pieces = Pieces(max(1, round(PIECE * rate)))  # at the stream's own rate
         self._blocks = Pieces(UPDATE * FRAME)
@@ -120,7 +124,7 @@ class Live:
         self._context = NOTHING_SAID
         self._growing = Growing()
         self._told: tuple[list[str], int] = ([], 0)
-        self._forms: list[str] = []  # of the stable words
+        self._forms: list[str | None] = []  # of the stable words
         search.reset()
 
     def accept(self, samples: "ArrayLike") -> list[Event]:
@@ -189,7 +193,11 @@ class Live:
         """The words of a beginning that are said where there is speech: not those that a search makes of noise."""
         speech = is_speech(self._log_probs, self._begun, False)
         found = zip(beginning.words, beginning.times, beginning.shares, strict=True)
-        return [Best(word, *time, share) for word, time, share in found if speech[slice(*time)].any()]
+        return [
+            Best(word, *time, share)
+            for word, time, share in found
+            if speech[slice(*time)].any() and word != self._hidden
+        ]
 
     def _partial(self) -> Partial | None:
         """What is shown, if that is new."""
@@ -202,7 +210,7 @@ class Live:
         self._forms = forms[:stable]
         return Partial([self._word(best, written=form) for best, form in zip(shown, forms, strict=True)], stable)
 
-    def _cased(self, words: list[str]) -> list[str] | list[None]:
+    def _cased(self, words: list[str]) -> list[str | None]:
         """How words of a Partial are written, without marks; those that were stable before, as then."""
         if not self._writer or not words:
             return [None] * len(words)
@@ -210,7 +218,7 @@ class Live:
         near = [*(word.word for word in self._before), *words[: len(done)]][-NEAR:]
         marked = self._writer.marked([[*near, *words[len(done) :]]])[0][len(near) :]
         new = [self._spellings.get(item.word, item.form) for item in marked]
-        if not done and has_ended(self._before):
+        if new and not done and has_ended(self._before):
             new[0] = new[0][:1].upper() + new[0][1:]
         return [*done, *new]
 

@@ -1,5 +1,6 @@
 """Where live sound comes from: a microphone, standard input, or a file at its own pace."""
 
+import io
 import queue
 import struct
 import threading
@@ -79,12 +80,13 @@ def _sounddevice() -> Any:
     return sounddevice
 
 
-def standard_input(stream: BinaryIO, rate: int, channels: int) -> Source:
+def standard_input(stream: BinaryIO | io.RawIOBase, rate: int, channels: int) -> Source:
     """A wav as it comes, or raw samples, 16 bits, little-endian, of this rate and number of channels.
 
-    Raises AudioError for a wav of other samples than integers of 16 bits, or another file.
+    stream: one without a buffer, so that nobody waits for it to fill up, gives what there is. Raises AudioError for a
+    wav of other samples than integers of 16 bits, or another file.
     """
-    begin = stream.read(4)
+    begin = _read(stream, 4)
     if begin in WAV:
         rate, channels = _wav_header(stream, begin)
         begin = b""
@@ -94,7 +96,7 @@ def standard_input(stream: BinaryIO, rate: int, channels: int) -> Source:
     return Source(rate, _raw(stream, begin, rate, channels))
 
 
-def _wav_header(stream: BinaryIO, begin: bytes) -> tuple[int, int]:
+def _wav_header(stream: BinaryIO | io.RawIOBase, begin: bytes) -> tuple[int, int]:
     """Rate and channels of a wav whose first bytes were read; the stream is at its samples then."""
     _exactly(stream, 8)  # its size, which who writes to a pipe doesn't know, and WAVE
     rate = channels = 0
@@ -112,18 +114,24 @@ def _wav_header(stream: BinaryIO, begin: bytes) -> tuple[int, int]:
     return rate, channels
 
 
-def _exactly(stream: BinaryIO, count: int) -> bytes:
-    data = stream.read(count)
+def _read(stream: BinaryIO | io.RawIOBase, count: int) -> bytes:
+    """So many bytes, or those up to the end."""
+    data = b""
+    while len(data) < count and (more := stream.read(count - len(data))):
+        data += more
+    return data
+
+
+def _exactly(stream: BinaryIO | io.RawIOBase, count: int) -> bytes:
+    data = _read(stream, count)
     if len(data) < count:
         raise AudioError("standard input: ends in the header of its wav: nothing was recorded")
     return data
 
 
-def _raw(stream: BinaryIO, begin: bytes, rate: int, channels: int) -> Iterator[np.ndarray]:
+def _raw(stream: BinaryIO | io.RawIOBase, begin: bytes, rate: int, channels: int) -> Iterator[np.ndarray]:
     frame, rest = 2 * channels, begin
-    # Whatever there is, so that nobody waits for a block to fill up.
-    read = getattr(stream, "read1", stream.read)
-    while data := read(round(BLOCK * rate) * frame):
+    while data := stream.read(round(BLOCK * rate) * frame):
         data = rest + data
         whole = len(data) // frame * frame
         rest = data[whole:]

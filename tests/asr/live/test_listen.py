@@ -89,7 +89,7 @@ class Trickle(io.RawIOBase):
 
 
 def test_a_pipe_that_brings_little_at_a_time() -> None:
-    source = standard_input(io.BufferedReader(Trickle(wav())), 16_000, 1)
+    source = standard_input(Trickle(wav()), 16_000, 1)
     assert read(source).tolist() == SAMPLES[:, None].tolist()
 
 

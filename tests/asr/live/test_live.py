@@ -163,6 +163,22 @@ def test_hot_words_and_one_way_finals(recognizer: Recognizer, recordings: dict[P
     assert any(segment.words for segment in one_way)
 
 
+def test_a_grammar_hears_its_phrases_and_nothing_else(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
+    first, *others = (reading.load(path) for path in recordings)
+    phrases = ["the week was going by", "Something had to be done.", "turn on the light", "Kubernetes"]
+    only = recognizer.with_grammar(phrases)
+    events = heard(only, first, pieces(1600))
+    check_grammar(events, len(first) / 16_000)
+    said = "SOMETHING HAD TO BE DONE THE WEEK WAS GOING BY".split()
+    assert [word.word for segment in finals(events) for word in segment.words] == said
+    assert all(word.word in said for event in events if isinstance(event, Partial) for word in event.words)
+    for sound in others:
+        assert only.transcribe(sound).words == []
+    for phrases in ([], ["..."]):
+        with pytest.raises(ValueError, match=r"needs a phrase|no letters"):
+            recognizer.with_grammar(phrases)
+
+
 def test_threads_share_a_recognizer(recognizer: Recognizer, sound: np.ndarray) -> None:
     results: dict[int, list[Event]] = {}
 

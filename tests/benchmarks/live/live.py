@@ -8,10 +8,10 @@ spent on it what it really takes. --streams plays so many at once to one core, -
 be, and tells how memory and time grow; --sounds plays what is no speech, so many minutes of each.
 
 shown: words that a Partial shows, each counted once, be it shown ever so often; a word that another takes the place of
-is a new one. delay: from the end of a word, by the file's transcript, until it was first shown, of those that were. lost
-by Partials, by Finals: shares of the shown words that a later Partial, or the Final, hasn't got. stable: share of the
-Finals' words that were stable before, and how many of those the Final hasn't got. final: from the end of an utterance's
-last word, and from the moment in which the rules had it end, to its Final.
+is a new one. delay: from the end of a word, by the file's transcript, until it was first shown, of those that were.
+lost by Partials, by Finals: shares of the shown words that a later Partial, or the Final, hasn't got. stable: share of
+the Finals' words that were stable before, and how many of those the Final hasn't got. Final: from the end of an
+utterance's last word, and from the block that ended it, to its Final.
 
 Bars: delay 0.45 s, 0.8 s for nine of ten; 12 % of the words lost, 1 % of the stable ones; a Final within 0.8 s; within
 0.5 points of the file's word error rate; 0.10 of a core; the same delays with 8 streams; 20 MB more after 10 hours; one
