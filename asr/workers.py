@@ -112,11 +112,13 @@ class Workers:
                 worker.key = -1
             yield event
 
-    def cancel(self, key: int) -> None:
-        """Kill the process that works on an item, if any still does; `wait` tells that it died."""
-        for worker in self._workers:
-            if worker.key == key:
-                worker.process.kill()
+    def cancel(self, key: int) -> bool:
+        """Kill the process that works on an item, of which nothing more is told; False if none does any more."""
+        worker = next((worker for worker in self._workers if worker.key == key), None)
+        if worker is not None:
+            worker.process.kill()
+            self._remove(worker)  # at once: it might have sent its result, and be taken for idle
+        return worker is not None
 
     def terminate(self) -> None:
         """SIGTERM to all who are at work."""

@@ -11,13 +11,14 @@ those of commands within the text. ```toml holds settings that there are, ```tex
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 import tomllib
 import traceback
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from io import StringIO
@@ -86,12 +87,18 @@ def steps(document: str) -> Iterator[Step]:
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """A folder that looks like the repository's, so that what commands write is not left there."""
+    """A folder that looks like the repository's, so that what commands write is not left there, nor they themselves."""
     with tempfile.TemporaryDirectory(prefix="nicebeach-docs-") as name:
         for path in ROOT.iterdir():
             if path.name[0] != "." and path.name not in ("build", "exp"):
                 Path(name, path.name).symlink_to(path)
-        yield Path(name)
+        try:
+            yield Path(name)
+        finally:
+            for link in Path("/proc").glob("[0-9]*/cwd"):
+                with suppress(OSError):  # it ended, or is another user's
+                    if link.readlink() == Path(name):
+                        os.kill(int(link.parent.name), signal.SIGTERM)
 
 
 def run_command(command: str, folder: Path) -> str:
@@ -198,7 +205,7 @@ def test_pages_are_written_anew_where_they_differ() -> None:
 
 APPS = {"asr": asr.cli.app, "lm": lm.cli.app, "data-prep": data_prep.cli.app}
 # Programs that others made. Of their arguments only files and extras of ours are looked at.
-FOREIGN = set("apt-get cat cd ffmpeg git grep head mypy pip python3 ruff source tensorboard".split())
+FOREIGN = set("apt-get cat cd curl ffmpeg git grep head mypy pip python3 ruff source tensorboard".split())
 FOLDERS = set("asr data_prep docs examples lm recipes tests".split())
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,16 @@ from asr.server.tasks import Answer, Ask, Hear
 from lm.front import version
 
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
+PAGE = (
+    ("/", "page.html", "text/html; charset=utf-8"),
+    ("/page.css", "page.css", "text/css; charset=utf-8"),
+    ("/page.js", "page.js", "text/javascript; charset=utf-8"),
+)
+# The page loads nothing from elsewhere, nor stands in others' frames.
+POLICY = (
+    "default-src 'self'; img-src data:; media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+PAGE_HEADERS = {"content-security-policy": POLICY, "x-content-type-options": "nosniff", "cache-control": "no-cache"}
 FIELDS = {"max_files": 1, "max_fields": 512, "max_part_size": 64 * 1024}  # of a form
 
 Body = TypeVar("Body", bound=Struct)
@@ -85,6 +96,9 @@ def make(office: Office, metrics: Metrics, created: int) -> FastAPI:
     @app.exception_handler(Exception)
     async def fault(_: Request, error: Exception) -> Response:
         return refused(Refusal(500, "a fault of nicebeach, which its log tells: please report it", code="fault"))
+
+    for path, name, media in PAGE:
+        app.add_api_route(path, _file(name, media), include_in_schema=False)
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -233,6 +247,16 @@ def on_disk(file: UploadFile) -> Path:
     held.rollover()
     held.flush()
     return Path(f"/proc/{os.getpid()}/fd/{held.fileno()}")
+
+
+def _file(name: str, media: str) -> Callable[[], Awaitable[Response]]:
+    """Answers with a file of the page."""
+    content = (Path(__file__).parent / "page" / name).read_bytes()
+
+    async def answer() -> Response:
+        return Response(content, headers=PAGE_HEADERS, media_type=media)
+
+    return answer
 
 
 async def _read(request: Request, kind: type[Body]) -> Body:

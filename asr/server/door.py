@@ -211,10 +211,12 @@ def _shown_key(authorization: bytes) -> bytes:
 
 def refused(refusal: Refusal) -> Response:
     """The response that tells it."""
-    headers = {"retry-after": str(refusal.wait)} if refusal.wait else {}
-    if refusal.status == 401:
-        headers["www-authenticate"] = 'Bearer, Basic realm="nicebeach"'
-    return JSONResponse(refusal.body, refusal.status, headers)
+    response = JSONResponse(refusal.body, refusal.status)
+    if refusal.wait:
+        response.headers["retry-after"] = str(refusal.wait)
+    for way in ('Basic realm="nicebeach"', "Bearer") if refusal.status == 401 else ():  # browsers want a line each
+        response.headers.append("www-authenticate", way)
+    return response
 
 
 class JsonLines(logging.Formatter):

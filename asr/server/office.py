@@ -49,7 +49,8 @@ def run(pipe: Connection, model: Path | None, most_seconds: float) -> None:
                 except (EOFError, OSError):
                     return
                 if task is None:
-                    workers.cancel(key)
+                    if workers.cancel(key):
+                        pipe.send(Died(key, signal.SIGKILL))
                 else:
                     workers.start(key, task)
             for event in workers.wait(0):

@@ -21,7 +21,7 @@ from lm.bundle import DEFAULT
 from lm.query import Models, open_models
 from lm.text.normalise import normalize
 
-FREQUENT = -9.2  # log P by the n-gram without a context: words above it (some 800) need no help to be heard
+FREQUENT = -9.2  # log P by the n-gram without a context: words above it (900) need no help to be heard
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from multiprocessing.connection import wait
 
 import pytest
 
@@ -117,3 +118,28 @@ def test_workers_report_and_end() -> None:
     workers.close()
     assert {event for event in events if event.key == 0} == {Progress(0, "begun"), Result(0, 10)}
     assert {event for event in events if event.key == 1} == {Progress(1, "begun"), Died(1, signal.SIGUSR1)}
+
+
+def test_what_is_cancelled_tells_nothing_more() -> None:
+    """Be its result under way or not; and who is killed while idle gets nothing more to do."""
+
+    def work(item: int, _: Report) -> int:
+        if item < 0:
+            signal.pause()
+        return os.getpid()
+
+    workers = Workers(work)
+    workers.start(0, -1)
+    workers.start(1, 1)
+    assert wait([pipe for pipe in workers.pipes if pipe.poll(10)])  # the result of 1 is there, but not taken
+    assert [workers.cancel(key) for key in (0, 1, 2)] == [True, True, False]
+    assert not workers.busy
+    workers.start(3, 3)
+    (event,) = workers.wait(10)
+    assert isinstance(event, Result)
+    os.kill(event.value, signal.SIGKILL)
+    os.waitid(os.P_PID, event.value, os.WEXITED | os.WNOWAIT)
+    workers.start(4, 4)
+    (event,) = workers.wait(10)
+    workers.close()
+    assert isinstance(event, Result)

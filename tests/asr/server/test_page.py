@@ -1,0 +1,164 @@
+"""The page in a browser: headless Chromium, whose microphone is a file."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.recognizer import Recognizer
+
+DATA = Path(__file__).parents[2] / "data"
+TALK = DATA / "5789-70653-0013.flac"
+SECOND = DATA / "1970-28415-0034.flac"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: it drives the browser")
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("no chromium: apt-get install chromium")
+    heard = tmp_path_factory.mktemp("microphone") / "heard.wav"
+    soundfile.write(heard, soundfile.read(TALK)[0], 16_000)
+    arguments = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    arguments += [f"--use-file-for-fake-audio-capture={heard}", "--no-sandbox"]
+    with sync_api.sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def problems() -> list[str]:
+    """What goes wrong in the page: exceptions, lines on its console, requests to elsewhere. It fails the test."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Any, server: Any, problems: list[str]) -> Iterator[Any]:
+    """The page, opened with the key as a password."""
+    context = browser.new_context(http_credentials={"username": "", "password": server.key})
+    made = context.new_page()
+    made.set_default_timeout(60_000)
+    made.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    made.on("pageerror", lambda error: problems.append(str(error)))
+    made.on("request", lambda request: problems.append(request.url) if elsewhere(request.url, server) else None)
+    made.goto(server.url)
+    yield made
+    context.close()
+    assert not problems
+
+
+def elsewhere(url: str, server: Any) -> bool:
+    return not url.startswith((server.url, "blob:", "data:"))
+
+
+def test_a_recording_is_transcribed_heard_corrected_and_saved(page: Any, tiny_bundle: Path) -> None:
+    transcript = Recognizer(tiny_bundle).transcribe(TALK)
+    page.set_input_files("#file", [TALK, SECOND])
+    page.get_by_role("button", name=SECOND.name).wait_for()
+    page.get_by_role("button", name=TALK.name).click()
+    words = page.locator(".words button")
+    assert words.all_inner_texts() == [word.word for word in transcript.words]
+    doubtful = page.locator(".words .doubtful").count()
+    assert doubtful == sum(word.confidence < 0.6 for word in transcript.words)
+
+    words.nth(2).click()
+    page.wait_for_function("!audio.seeking")
+    assert page.evaluate("audio.currentTime") >= transcript.words[2].start - 0.01
+    page.evaluate("audio.pause()")
+    assert (
+        page.locator("canvas").first.evaluate("c => new Set(c.getContext('2d').getImageData(0, 0, 300, 9).data).size")
+        > 1
+    )
+
+    page.fill("#correction", "corrected")
+    page.keyboard.press("Enter")
+    assert words.nth(2).inner_text() == "corrected"
+    for form, expected in (("txt", "corrected"), ("srt", "00:00:"), ("vtt", "WEBVTT"), ("json", '"corrected": true')):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=form, exact=True).click()
+        assert download.value.suggested_filename == f"{TALK.stem}.{form}"
+        text = download.value.path().read_text()
+        assert expected in text
+        assert "corrected" in text
+
+
+def test_what_cannot_be_transcribed_is_told(page: Any, problems: list[str], tmp_path: Path) -> None:
+    (tmp_path / "no sound.wav").write_bytes(b"no sound")
+    with page.expect_response("**/v1/audio/transcriptions"):
+        page.set_input_files("#file", tmp_path / "no sound.wav")
+    page.get_by_role("alert").filter(has_text="no sound.wav").wait_for()
+    problems.clear()  # browsers tell of the 400
+
+
+def test_sliders_rank_the_hypotheses_anew(page: Any) -> None:
+    page.set_input_files("#file", TALK)
+    page.locator(".words button").first.wait_for()
+    page.get_by_role("tab", name="Why").click()
+    rows = page.locator("#hypotheses tr")
+    before = [row.split("\t") for row in rows.all_inner_texts()]
+    assert [float(row[6]) for row in before] == sorted((float(row[6]) for row in before), reverse=True)
+    page.fill("#w-acoustic", "0")
+    page.fill("#w-ngram", "0")
+    page.fill("#w-lstm", "0")
+    page.fill("#w-word", "-5")
+    after = [row.split("\t") for row in rows.all_inner_texts()]
+    assert {row[1] for row in after} == {row[1] for row in before}
+    assert [int(row[5]) for row in after] == sorted(int(row[5]) for row in before)
+    assert page.locator("#best").inner_text() == after[0][1]
+    page.get_by_role("button", name="As the recogniser").click()
+    assert [row.split("\t")[1] for row in rows.all_inner_texts()] == [row[1] for row in before]
+
+
+def test_next_words_by_keyboard(page: Any, server: Any) -> None:
+    page.get_by_role("tab", name="Transcribe").focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.activeElement.id") == "tab-next"
+    page.fill("#text", "the")
+    expected = server.ask("/v1/lm/next", text="the", model="lstm", top=3)[1]["words"]
+    name = {"</s>": "(end of the sentence)", "<unk>": "(an unknown word)"}
+    for item in expected:
+        label = name.get(item["word"], item["word"].lower())
+        page.locator("#models section").nth(1).get_by_text(label, exact=True).wait_for()
+    assert page.locator("#models section").count() == 3
+    choice = page.locator("#models section").nth(1).locator("button").filter(has_not_text="(").first
+    word = choice.locator("span").first.inner_text()
+    choice.press("Enter")
+    assert page.input_value("#text") == f"the {word}"
+
+
+def test_the_microphone_is_recorded(page: Any) -> None:
+    page.get_by_role("button", name="Record", exact=True).click()
+    page.get_by_role("button", name="Stop recording").wait_for()
+    page.wait_for_timeout(1500)
+    page.get_by_role("button", name="Stop recording").click()
+    page.get_by_role("button", name="recording 1.wav").wait_for()
+    sound = page.evaluate("[...recordings[0].sound.samples]")
+    assert len(sound) > 8000
+    assert np.abs(sound).max() > 0.01
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(page: Any, scheme: str) -> None:
+    """AXE names the file axe.min.js of the package axe-core of npm."""
+    axe = os.environ.get("AXE")
+    if not axe:
+        pytest.skip("AXE doesn't name axe.min.js: npm pack axe-core")
+    page.emulate_media(color_scheme=scheme)
+    page.set_input_files("#file", TALK)
+    page.locator(".words button").first.click()
+    for tab in ("Transcribe", "Why", "Next word"):
+        page.get_by_role("tab", name=tab).click()
+        if tab == "Next word":
+            page.locator("#models button").first.wait_for()
+        found = page.evaluate(f"(async () => {{ {Path(axe).read_text()}; return await axe.run(); }})()")
+        assert found["passes"]
+        serious = [item for item in found["violations"] if item["impact"] in ("serious", "critical")]
+        assert not serious, json.dumps(serious, indent=1)[:3000]
