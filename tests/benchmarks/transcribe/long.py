@@ -38,6 +38,7 @@ from asr.audio.features import SAMPLE_RATE
 from asr.audio.reading import load_cut
 from asr.cli.options import read_cuts
 from asr.decoder.segments import FRAME
+from asr.transcript import Style
 
 SCALE = 0, 2, 4, 5, 7, 9, 11  # semitones of a major scale
 
@@ -46,7 +47,7 @@ def transcribe(model: str, file: str) -> dict[str, Any]:
     """In a process of its own: text, seconds of the processor, and the most memory that was resident, MiB."""
     recognizer = Recognizer(model or None)
     before = time.process_time()
-    transcript = recognizer.transcribe(file)
+    transcript = recognizer.transcribe(file, style=Style.plain)
     spent = time.process_time() - before
     # Not what getrusage says: that counts from the process that started this one.
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -124,7 +125,7 @@ def main() -> None:
     recognizer = Recognizer(options.model)
     console = Console(width=120)
     print(f"{len(set(chosen))} utterances one at a time", file=sys.stderr)
-    alone = {i: recognizer.transcribe(waveforms[i]).text for i in sorted(set(chosen))}
+    alone = {i: recognizer.transcribe(waveforms[i], style=Style.plain).text for i in sorted(set(chosen))}
     print("one minute, then all", file=sys.stderr)
     minute = in_process(options.model, whole[: 60 * SAMPLE_RATE])
     hour = in_process(options.model, whole)

@@ -22,6 +22,7 @@ from asr import Recognizer
 from asr.audio.features import SAMPLE_RATE
 from asr.audio.reading import load_cut
 from asr.cli.options import read_cuts
+from asr.transcript import Style
 from lm.progress import progress_bar
 
 MU = 255
@@ -50,9 +51,9 @@ def main() -> None:
     for cut in progress_bar(cuts, "transcribing", len(cuts)):
         waveform = load_cut(cut)
         narrow = soxr.resample(waveform, SAMPLE_RATE, 8000)
-        heard["16 kHz"].append(recognizer.transcribe(waveform).text)
-        heard["8 kHz"].append(recognizer.transcribe(narrow, rate=8000).text)
-        heard["telephone"].append(recognizer.transcribe(telephone(narrow), rate=8000).text)
+        heard["16 kHz"].append(recognizer.transcribe(waveform, style=Style.plain).text)
+        heard["8 kHz"].append(recognizer.transcribe(narrow, rate=8000, style=Style.plain).text)
+        heard["telephone"].append(recognizer.transcribe(telephone(narrow), rate=8000, style=Style.plain).text)
     texts = [cut.supervisions[0].text for cut in cuts]
     table = Table("", "WER, %", box=box.SIMPLE)
     for name, said in heard.items():
