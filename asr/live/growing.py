@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-# A word is shown when it has been the best for so many updates, or when nothing has followed it for so many frames, so
-# that it is no longer the beginning of a longer one, or when another follows and so much of the beam agrees in it.
-SHOWN_AGE, SHOWN_QUIET, SHOWN_SHARE = 2, 3, 0.9
+# A word is shown when so much of the beam agrees in it and another follows, or it has been the best for so many
+# updates, or nothing has come for so many frames, so that it is no longer the beginning of a longer one; in any case
+# when it has been the best for so many updates.
+SHOWN_SHARE, SHOWN_AGE, SHOWN_QUIET, SHOWN_OLD = 0.8, 3, 4, 4
 # It will stay when it has been the best for so many updates, so much of the beam agrees in it, and others follow.
 STABLE_AGE, STABLE_SHARE, STABLE_FOLLOWED = 3, 0.99, 1
 
@@ -46,11 +47,8 @@ class Growing:
             new = next((place for place, best in enumerate(words) if best.start >= end), len(words))
         self.shown = list(self.stable)
         for place in range(new, len(words)):
-            best, followed = words[place], place < len(words) - 1
-            if not (
-                ages[place] >= SHOWN_AGE
-                or (followed and best.share >= SHOWN_SHARE)
-                or (not followed and now - best.end >= SHOWN_QUIET)
-            ):
+            best, age, followed = words[place], ages[place], place < len(words) - 1
+            over = followed or age >= SHOWN_AGE or now - best.end >= SHOWN_QUIET
+            if age < SHOWN_OLD and not (over and best.share >= SHOWN_SHARE):
                 break
             self.shown.append(best)

@@ -32,7 +32,7 @@ from lm.settings import Positive, Share, check_fields
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-UPDATE = STEP  # frames: words so far are looked at every 200 ms
+UPDATE = STEP  # frames: words so far are looked at every 120 ms
 LEAD = round(1 / FRAME_SECONDS)  # frames before an utterance that are heard again with it
 LEAST_HEARD = round(8 / FRAME_SECONDS)  # frames, if there are so many: the front end levels by what it hears
 NEAR = 8  # words before those of a Partial that tell how they are written

@@ -14,18 +14,20 @@ def texts(words: list[Best]) -> str:
     return " ".join(best.word for best in words)
 
 
-def test_a_word_is_shown_when_it_has_stayed_or_is_over_or_is_agreed_on() -> None:
+def test_a_word_is_shown_when_it_is_over_and_agreed_on_or_has_stayed() -> None:
     growing = Growing()
-    growing.update(words("A", share=0.5), 5)
+    growing.update(words("A"), 5)
     assert growing.shown == []
-    growing.update(words("A", share=0.5), 6)
+    growing.update(words("A B"), 15)
     assert texts(growing.shown) == "A"
+    growing.update(words("A B"), 19)
+    assert texts(growing.shown) == "A B"
     growing = Growing()
-    growing.update(words("A", share=0.5), 10)
-    assert texts(growing.shown) == "A"
-    growing = Growing()
-    growing.update(words("A B", share=1.0), 15)
-    assert texts(growing.shown) == "A"
+    for now in range(3):
+        growing.update(words("A B", share=0.5), 30 + now)
+        assert growing.shown == []
+    growing.update(words("A B", share=0.5), 33)
+    assert texts(growing.shown) == "A B"
 
 
 def test_stable_words_stay() -> None:
