@@ -29,13 +29,13 @@ def serve(
     grace: Annotated[int, typer.Option(help="Seconds in which what is running is finished at the end.", min=0)] = 30,
     model: ModelOption = None,
 ) -> None:
-    """Serve recordings to words and the language models over HTTP, as OpenAI's clients speak it.
+    """Serve recordings to words and the language models over HTTP, as OpenAI's clients speak it, and a page.
 
     Prints its address once it is ready, and logs requests on standard error, a line of JSON each, without what is in
     them. Only this machine can reach it; beyond, with --host, whoever asks must show a key. SIGTERM and Ctrl-C end it
     when what is running is finished. Needs `pip install 'nicebeach[server]'`.
 
-    Routes: POST /v1/audio/transcriptions, /v1/lm/next, /v1/lm/score, /v1/lm/compare; GET /v1/models, /health, /ready,
+    Routes: POST /v1/audio/transcriptions, /v1/lm/next, /v1/lm/score, /v1/lm/compare; GET /, /v1/models, /health, /ready,
     /metrics, /openapi.json.
 
     Examples:
