@@ -30,7 +30,7 @@ from lm.text.vocabulary import END, SPECIAL_WORDS, UNKNOWN, Vocabulary, count_wo
 
 # The most that the text's n-gram may weigh: to it any other sentence becomes less probable by this share a word at
 # most. Where the text comes back, most of what it knows is gained with less.
-MOST_WEIGHT = 0.1
+MOST_WEIGHT = 0.05
 MOST_WORDS = 10_000  # that are new; those that a text has but once, of megabytes, are slips of the pen as a rule
 MOST_BYTES = 50_000_000  # of text, which is in memory as a whole
 PARTS = 8  # of the text, every other of which is held back in turn to find the weight
