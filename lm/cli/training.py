@@ -143,8 +143,8 @@ def adapt(
     """Make a copy of a model folder that knows your own documents: their names and terms, and what stands beside these.
 
     Words that the vocabulary lacks join it; initialisms are spelled, the rest is pronounced by rules. An n-gram of the
-    text is mixed into the model's, at the weight that foretells held-back parts of the text best, but at 0.1 at most:
-    so other sentences become less probable by a tenth a word at worst. `asr transcribe --model` hears with it.
+    text is mixed into the model's, at the weight that foretells held-back parts of the text best, but at 0.05 at most:
+    so other sentences become less probable by a twentieth a word at worst. `asr transcribe --model` hears with it.
 
     Examples:
 

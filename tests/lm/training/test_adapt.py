@@ -58,12 +58,12 @@ def test_its_distributions_sum_to_one(name: str, model: Path, text: Path, tmp_pa
         assert scores == pytest.approx(mine.next_words(state)[every], abs=1e-3)
 
 
-def test_other_words_lose_a_tenth_at_most(model: Path, text: Path, models: Models, tmp_path: Path) -> None:
+def test_other_words_lose_a_twentieth_at_most(model: Path, text: Path, models: Models, tmp_path: Path) -> None:
     made = adapt([text], tmp_path / "mine", model)
-    assert 0 < made.weight <= 0.1
+    assert 0 < made.weight <= 0.05
     mine, words = open_models(tmp_path / "mine"), ["THEY", "LEARNT", "TO", "WRECK", "A", "NICE", "BEACH"]
     before, after = (each.ngram.log_probs([each.vocabulary.encode(words)])[0] for each in (models, mine))
-    assert (np.exp(after - before) > 0.9 * 0.95).all()  # tiny.bin is rounded to 8 bits
+    assert (np.exp(after - before) > 0.95 * 0.95).all()  # tiny.bin is rounded to 8 bits
 
 
 def test_initialisms_are_spelled(model: Path, text: Path, tmp_path: Path) -> None:
