@@ -205,7 +205,7 @@ def test_pages_are_written_anew_where_they_differ() -> None:
 
 APPS = {"asr": asr.cli.app, "lm": lm.cli.app, "data-prep": data_prep.cli.app}
 # Programs that others made. Of their arguments only files and extras of ours are looked at.
-FOREIGN = set("apt-get cat cd curl ffmpeg git grep head mypy pip python3 ruff source tensorboard".split())
+FOREIGN = set("apt-get arecord cat cd curl ffmpeg git grep head mypy pip python3 ruff source tensorboard".split())
 FOLDERS = set("asr data_prep docs examples lm recipes tests".split())
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
