@@ -35,8 +35,8 @@ def serve(
     them. Only this machine can reach it; beyond, with --host, whoever asks must show a key. SIGTERM and Ctrl-C end it
     when what is running is finished. Needs `pip install 'nicebeach[server]'`.
 
-    Routes: POST /v1/audio/transcriptions, /v1/lm/next, /v1/lm/score, /v1/lm/compare; GET /, /v1/models, /health, /ready,
-    /metrics, /openapi.json.
+    Routes: POST /v1/audio/transcriptions, /v1/lm/next, /v1/lm/score, /v1/lm/compare; GET /, which is the page,
+    /v1/models, /health, /ready, /metrics, /openapi.json.
 
     Examples:
 

@@ -17,7 +17,6 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from asr.server import app
 from asr.server.door import MEGABYTE, Bounds, Door, JsonLines, Metrics
 from asr.server.office import Lane, Office
 from lm.bundle import DEFAULT
@@ -49,6 +48,8 @@ def serve(settings: Settings) -> None:
     listening = bound(settings.host, settings.port)
     lanes = {"speech": Lane(settings.workers, settings.queue), "text": Lane(1, QUESTIONS)}
     with listening, closing(Office(settings.model, settings.seconds, lanes)) as office:
+        from asr.server import app  # which takes half a second, while the models are read
+
         metrics = Metrics()
         created = int(((settings.model or DEFAULT) / "config.toml").stat().st_mtime)
         bounds = Bounds(
@@ -70,14 +71,16 @@ def serve(settings: Settings) -> None:
             ssl_keyfile=settings.tls and settings.tls[1],
         )
         office.wait_open()
-        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises again what ended it, which shall be no fault
-            signal.signal(number, lambda *_: None)
+        server = uvicorn.Server(config)
+        # From now on; and when it has ended uvicorn raises again what ended it, which shall be no fault.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, server.handle_exit)
         _log()
         _raise_limit()
         host, port = listening.getsockname()[:2]
         host = f"[{host}]" if ":" in host else host
         print(f"http{'s' * bool(settings.tls)}://{host}:{port}", flush=True)
-        uvicorn.Server(config).run([listening])
+        server.run([listening])
 
 
 def bound(host: str, port: int) -> socket.socket:
