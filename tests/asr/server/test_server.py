@@ -453,6 +453,10 @@ def test_at_the_end_what_was_begun_is_answered(
     assert not [*other.temporary.iterdir()]
 
 
+def test_a_signal_that_comes_at_once_ends_it(tiny_bundle: Path, tmp_path: Path, server: Any) -> None:
+    assert running.Server(tmp_path, "--model", tiny_bundle).end() == 0
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
