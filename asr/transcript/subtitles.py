@@ -29,10 +29,10 @@ SHIFTS = np.arange(-5, 6) / 10  # seconds by which a cue may begin before or aft
 ON_TIME = 5  # the shift of 0
 AHEAD = 60.0  # seconds that are divided at once; how the first half is hardly depends on what follows them
 
-EACH = 8.0  # of a cue: few are better
-FAST = 40.0  # of one that can't be read in its time: rather one that can't than two that hardly can
+EACH = 6.0  # of a cue: few are better
+FAST = 60.0  # of one that can't be read in its time: rather one that can't than two that hardly can
 HASTE = 60.0  # of each PACE beyond it
-SHIFTED = 8.0  # of each second of a shift
+SHIFTED = 4.0  # of each second of a shift
 BRIEF = 40.0  # of each second below SHORTEST
 PAUSE = 0.6  # seconds; a break in one as long costs nothing
 SENTENCE, CLAUSE, PHRASE, ANYWHERE, WITHIN = 0.0, 3.0, 6.0, 12.0, 24.0  # of breaks, by what they part
