@@ -30,7 +30,7 @@ def listen(
         str | None,
         typer.Argument(
             metavar="[SOURCE]",
-            help="- is standard input, a wav or raw samples; or a file.",
+            help="A file; or -, which is standard input, a wav or raw samples.",
             show_default="the microphone",
         ),
     ] = None,
@@ -81,7 +81,7 @@ def listen(
     --format json there is an object a line, {"type": "partial", "text", "stable", "words"} and {"type": "final",
     "start", "end", "text", "words"}.
 
-    Standard input is a wav, or raw samples: integers of 16 bits, little-endian. If the machine falls behind, that is
+    Standard input is a wav or raw samples, integers of 16 bits in both, little-endian. If the machine falls behind, that is
     told on standard error, and no sound is left out. Ctrl-C ends it, with the last sentence; a second one at once.
 
     The microphone needs the extra live: pip install 'nicebeach[live]'.
@@ -102,7 +102,7 @@ def listen(
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # products are of few rows: threads would wait for each other
     with one_line_errors():
-        if (rate or channels) and source != "-":
+        if (rate is not None or channels) and source != "-":
             raise ValueError("--rate, --channels: are of raw samples on standard input: leave them out")
         if device and source:
             raise ValueError("--device: is of microphones: leave it out, or the source")
@@ -111,7 +111,7 @@ def listen(
         if grammar and (hot_word or hot_words):
             raise ValueError("--grammar: hears nothing else anyway: leave out the hot words")
         from asr.live import captions, sources
-        from asr.live.listen import listen, stopped_by_interrupt
+        from asr.live.listen import listen, stopped_by_signals
         from asr.live.live import Endpointing
         from asr.recognizer import Recognizer
 
@@ -132,24 +132,37 @@ def listen(
         recognizer = recognizer.with_grammar(_phrases(grammar)) if grammar else recognizer
         kind = captions.Json if format is ListenFormat.json else captions.Lines
         shown = captions.Terminal(sys.stdout, _columns) if terminal else kind(sys.stdout)
-        with stopped_by_interrupt() as stop:
+        with stopped_by_signals() as stop:
             if source is None:
                 sound = sources.microphone(device, warn)
             elif source == "-":
                 # Not sys.stdin, whose lock a thread that waits for more would keep from Python as it ends.
-                sound = sources.standard_input(io.FileIO(0, closefd=False), rate or 16_000, channels or 1)
+                sound = sources.standard_input(io.FileIO(0, closefd=False), 16_000 if rate is None else rate, channels or 1)
             else:
                 sound = sources.file(Path(source), pace, warn)
             live = recognizer.live(sound.rate, endpointing=endpointing, nbest=1, style=style)
             kept = captions.Kept(output_dir, sound.rate, kind, f".{format.value}") if output_dir else None
             with closing(kept) if kept else nullcontext():
-                listen(live, sound, [shown], kept, stop, warn)
+                if not listen(live, sound, [shown], kept, stop, warn) and not stop.is_set():
+                    warn("no words were heard" + (": are --rate and --channels right?" if source == "-" else ""))
 
 
 def _phrases(path: Path) -> list[str]:
-    """The lines of a file; empty ones and what follows # mean nothing. Raises ValueError if none is left."""
+    """The lines of a file; empty ones and what follows # mean nothing, what has no letters is told on stderr.
+
+    Raises ValueError if none is left.
+    """
+    from asr.recognizer import hot_word
+
+    phrases = []
     with open_text(path) as file:
-        phrases = [text for line in file if (text := line.partition("#")[0].strip())]
+        for number, line in enumerate(file, 1):
+            if text := line.partition("#")[0].strip():
+                try:
+                    hot_word(text, 0.0)
+                    phrases.append(text)
+                except ValueError:
+                    print(f"warning: {path}, line {number}: {text}: left out: has no letters", file=sys.stderr)
     if not phrases:
         raise ValueError(f"{path}: holds no phrase: write one a line")
     return phrases

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import chain
 
 from asr.live.captions import Captions, Kept
-from asr.live.events import Event
+from asr.live.events import Event, Final
 from asr.live.live import Live, mono
 from asr.live.sources import Reader, Source
 
@@ -19,9 +19,10 @@ def listen(
     kept: Kept | None,
     stop: threading.Event,
     warn: Callable[[str], None],
-) -> None:
-    """Hear a source to its end, or to the stop; in both cases what was begun becomes a Final."""
-    outputs: list[Captions] = [*captions, *([kept] if kept else [])]
+) -> bool:
+    """Hear a source to its end, or to the stop; in both cases what was begun becomes a Final. Were there words?"""
+    outputs: list[Captions] = [*([kept] if kept else []), *captions]  # a terminal may be gone
+    words = False
 
     def heard() -> Iterator[list[Event]]:
         for block in Reader(source, stop, warn).blocks():
@@ -32,13 +33,15 @@ def listen(
         yield live.finish()
 
     for event in chain.from_iterable(heard()):
+        words = words or isinstance(event, Final) and bool(event.segment.words)
         for output in outputs:
             output.write(event)
+    return words
 
 
 @contextmanager
-def stopped_by_interrupt() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets; a second one interrupts."""
+def stopped_by_signals() -> Iterator[threading.Event]:
+    """An event that is set by Ctrl-C, a terminal that is closed, or kill; a second of these interrupts."""
     stop = threading.Event()
 
     def interrupt(*_: object) -> None:
@@ -46,8 +49,12 @@ def stopped_by_interrupt() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: known for number, known in before.items() if known != signal.SIG_IGN}  # as nohup has it
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, known in before.items():
+            signal.signal(number, known)

@@ -84,15 +84,20 @@ def standard_input(stream: BinaryIO | io.RawIOBase, rate: int, channels: int) ->
     """A wav as it comes, or raw samples, 16 bits, little-endian, of this rate and number of channels.
 
     stream: one without a buffer, so that nobody waits for it to fill up, gives what there is. Raises AudioError for a
-    wav of other samples than integers of 16 bits, or another file.
+    wav of other samples than integers of 16 bits, another file, or nothing at all.
     """
     begin = _read(stream, 4)
+    if not begin:
+        raise AudioError("standard input: is empty: what should have written to it tells why, or wrote elsewhere")
     if begin in WAV:
         rate, channels = _wav_header(stream, begin)
         begin = b""
     elif begin in (b"fLaC", b"OggS") or begin[:3] == b"ID3":
         raise AudioError("standard input: is no wav: pipe it through ffmpeg -i - -f wav -, or give the file's name")
-    check_rate(rate)
+    try:
+        check_rate(rate)
+    except AudioError as error:
+        raise AudioError(f"standard input: {error}") from None
     return Source(rate, _raw(stream, begin, rate, channels))
 
 
@@ -140,11 +145,19 @@ def _raw(stream: BinaryIO | io.RawIOBase, begin: bytes, rate: int, channels: int
 
 def file(path: Path, pace: bool, warn: Callable[[str], None]) -> Source:
     """A sound file; with pace as if it were spoken now. Raises AudioError if it can't be read."""
-    blocks = reading.blocks(path, warn=warn)
+    blocks = _named(path, reading.blocks(path, warn=warn))
     first = next(blocks)  # tells at once if there is none
     size = round(BLOCK * SAMPLE_RATE)
     pieces = (block[start : start + size] for block in chain([first], blocks) for start in range(0, len(block), size))
     return Source(SAMPLE_RATE, _paced(pieces) if pace else pieces)
+
+
+def _named(path: Path, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same; what is wrong with them names the file."""
+    try:
+        yield from blocks
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from None
 
 
 def _paced(pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

@@ -24,6 +24,7 @@ from asr.audio.errors import AudioError
 from asr.live import sources
 from asr.live.captions import Json, Kept, Lines, Terminal
 from asr.live.events import Event, Final, Partial
+from asr.live.listen import stopped_by_signals
 from asr.live.sources import Reader, Source, standard_input
 from asr.transcript import Segment, Word
 from lm.bundle import DEFAULT
@@ -61,7 +62,6 @@ def test_raw_samples() -> None:
     assert read(source).tolist() == SAMPLES[:, None].tolist()
     source = standard_input(io.BytesIO(SAMPLES.tobytes() + b"x"), 8000, 2)  # the last sample is cut off
     assert read(source).tolist() == SAMPLES.reshape(-1, 2).tolist()
-    assert list(standard_input(io.BytesIO(b""), 16_000, 1).blocks) == []
 
 
 def test_a_wav_as_it_comes() -> None:
@@ -102,7 +102,8 @@ def test_a_pipe_that_brings_little_at_a_time() -> None:
         (b"fLaC" + bytes(100), "is no wav: pipe it through ffmpeg"),
         (b"OggS" + bytes(100), "is no wav"),
         (b"RIFF" + bytes(4) + b"WAVEdata" + bytes(20), "without a header of its samples"),
-        (wav(rate=100), "a sampling rate of 100 Hz"),
+        (wav(rate=100), "standard input: a sampling rate of 100 Hz"),
+        (b"", "standard input: is empty"),
     ],
 )
 def test_what_standard_input_can_not_be(data: bytes, problem: str) -> None:
@@ -119,7 +120,7 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not slept
     assert len(read(sources.file(path, True, print))) == 8000
     assert len(slept) == 5
-    with pytest.raises(AudioError, match="no such file"):
+    with pytest.raises(AudioError, match="none.wav: no such file"):
         sources.file(tmp_path / "none.wav", False, print)
 
 
@@ -217,6 +218,28 @@ def test_a_reader_ends_when_it_is_stopped_and_tells_faults() -> None:
         next(blocks)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_a_stream_and_a_second_one_interrupts(number: int) -> None:
+    before = signal.getsignal(number)
+    with stopped_by_signals() as stop:
+        assert not stop.is_set()
+        signal.raise_signal(number)
+        assert stop.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(number) == before
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with stopped_by_signals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 # --- Captions ---------------------------------------------------------------------------------------------
 
 
@@ -287,6 +310,8 @@ def command(*arguments: str) -> list[str]:
     [
         (["--pace"], "--pace: is of files"),
         (["--rate", "8000", "some.wav"], "--rate, --channels: are of raw samples"),
+        (["--rate", "0", "some.wav"], "--rate, --channels: are of raw samples"),
+        (["none.wav"], "error: none.wav: no such file"),
         (["--device", "1", "-"], "--device: is of microphones"),
         (["--silence", "-1", "-"], "silence -1"),
     ],
@@ -314,6 +339,17 @@ def test_a_pipe_in_json_and_a_folder(models: None, recordings: dict[Path, str], 
     text, sound = sorted(tmp_path.iterdir())
     assert text.read_bytes() == done.stdout
     assert soundfile.read(sound, dtype="int16")[0].tolist() == samples.tolist()
+
+
+def test_where_no_words_are_that_is_told(models: None, tmp_path: Path) -> None:
+    (tmp_path / "phrases.txt").write_text("go\n\n?!  # no word\n")
+    arguments = command("--grammar", str(tmp_path / "phrases.txt"), "-")
+    done = subprocess.run(arguments, input=bytes(32_000), capture_output=True, check=True)
+    assert done.stdout == b""
+    assert done.stderr.decode().splitlines() == [
+        f"warning: {tmp_path}/phrases.txt, line 3: ?!: left out: has no letters",
+        "warning: -: no words were heard: are --rate and --channels right?",
+    ]
 
 
 def test_on_a_terminal_ctrl_c_ends_with_the_last_final(models: None, recordings: dict[Path, str]) -> None:
