@@ -46,8 +46,8 @@ BEGIN = frozenset(
 )
 # These belong to what follows.
 LEAN = frozenset(
-    "a an the this that these those my your his her its our their mr mrs dr i you he she we they it is are was were be "
-    "been am has have had will would can could shall should may might must do does did not no very more most".split()
+    "a an the this that these those my your his her its our their mr. mrs. dr. i you he she we they it is are was were "
+    "be been am has have had will would can could shall should may might must do does did not no very more most".split()
 )
 
 
@@ -217,10 +217,10 @@ class _Text:
 def _break(before: Token, after: Token) -> float:
     """What it costs to part two tokens."""
     mark = before.text.rstrip("\"')]")[-1:]
-    if mark in (".", "?", "!") or after.start - before.end >= PAUSE:
+    last, first = (token.text.strip(",;:—\"'()").lower() for token in (before, after))
+    if (mark in (".", "?", "!") and last not in LEAN) or after.start - before.end >= PAUSE:  # Mr. ends no sentence
         return SENTENCE
     if mark in (",", ";", ":", "—", "–"):
         return CLAUSE
-    last, first = (token.text.strip(",;:—\"'()").lower() for token in (before, after))
     cost = WITHIN if last in LEAN or last in BEGIN else PHRASE if first in BEGIN else ANYWHERE
     return cost * (1 - max(0.0, after.start - before.end) / PAUSE / 2)  # a short pause is half a reason

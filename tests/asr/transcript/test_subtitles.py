@@ -43,6 +43,12 @@ def test_cues_end_with_sentences_and_before_phrases() -> None:
     ]
 
 
+@pytest.mark.parametrize("title", ["Mr.", "Mrs.", "Dr."])
+def test_a_title_stays_with_its_name(title: str) -> None:
+    found = "\n".join(texts(cues(spoken(f"Conduct in the case of persons like {title} Anderson was visited then."))))
+    assert f"{title} Anderson" in found
+
+
 def test_lines_break_at_commas() -> None:
     assert texts(cues(spoken("When it began to rain at noon, we all ran home."))) == [
         "When it began to rain at noon,\nwe all ran home."
