@@ -81,8 +81,9 @@ def listen(
     --format json there is an object a line, {"type": "partial", "text", "stable", "words"} and {"type": "final",
     "start", "end", "text", "words"}.
 
-    Standard input is a wav or raw samples, integers of 16 bits in both, little-endian. If the machine falls behind, that is
-    told on standard error, and no sound is left out. Ctrl-C ends it, with the last sentence; a second one at once.
+    Standard input is a wav or raw samples, in both integers of 16 bits, little-endian. If the machine falls behind,
+    that is told on standard error, and no sound is left out. Ctrl-C ends it, with the last sentence; a second one at
+    once.
 
     The microphone needs the extra live: pip install 'nicebeach[live]'.
 
@@ -137,7 +138,8 @@ def listen(
                 sound = sources.microphone(device, warn)
             elif source == "-":
                 # Not sys.stdin, whose lock a thread that waits for more would keep from Python as it ends.
-                sound = sources.standard_input(io.FileIO(0, closefd=False), 16_000 if rate is None else rate, channels or 1)
+                raw_rate = 16_000 if rate is None else rate
+                sound = sources.standard_input(io.FileIO(0, closefd=False), raw_rate, channels or 1)
             else:
                 sound = sources.file(Path(source), pace, warn)
             live = recognizer.live(sound.rate, endpointing=endpointing, nbest=1, style=style)

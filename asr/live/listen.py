@@ -20,9 +20,11 @@ def listen(
     stop: threading.Event,
     warn: Callable[[str], None],
 ) -> bool:
-    """Hear a source to its end, or to the stop; in both cases what was begun becomes a Final. Were there words?"""
-    outputs: list[Captions] = [*([kept] if kept else []), *captions]  # a terminal may be gone
-    words = False
+    """Hear a source to its end, or to the stop; in both cases what was begun becomes a Final. Were there words?
+
+    Where captions can't be written, as on a terminal that was closed, that is a stop, too, if something is to be kept.
+    """
+    words, failure = False, None
 
     def heard() -> Iterator[list[Event]]:
         for block in Reader(source, stop, warn).blocks():
@@ -33,9 +35,19 @@ def listen(
         yield live.finish()
 
     for event in chain.from_iterable(heard()):
-        words = words or isinstance(event, Final) and bool(event.segment.words)
-        for output in outputs:
-            output.write(event)
+        words = words or (isinstance(event, Final) and bool(event.segment.words))
+        if kept:
+            kept.write(event)
+        try:
+            for output in captions:
+                output.write(event)
+        except OSError as error:
+            if not kept:
+                raise
+            failure = error
+            stop.set()
+    if failure:
+        raise failure
     return words
 
 

@@ -24,7 +24,7 @@ from asr.audio.errors import AudioError
 from asr.live import sources
 from asr.live.captions import Json, Kept, Lines, Terminal
 from asr.live.events import Event, Final, Partial
-from asr.live.listen import stopped_by_signals
+from asr.live.listen import listen, stopped_by_signals
 from asr.live.sources import Reader, Source, standard_input
 from asr.transcript import Segment, Word
 from lm.bundle import DEFAULT
@@ -120,7 +120,7 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not slept
     assert len(read(sources.file(path, True, print))) == 8000
     assert len(slept) == 5
-    with pytest.raises(AudioError, match="none.wav: no such file"):
+    with pytest.raises(AudioError, match=r"none\.wav: no such file"):
         sources.file(tmp_path / "none.wav", False, print)
 
 
@@ -296,6 +296,27 @@ def test_a_folder_keeps_sound_and_text(tmp_path: Path) -> None:
     samples, rate = soundfile.read(sound)
     assert rate == 16_000
     assert samples.tolist() == [0.5] * 100
+
+
+def test_what_is_kept_is_whole_when_the_terminal_is_gone(tmp_path: Path) -> None:
+    class Gone:
+        def write(self, event: Event) -> None:
+            raise OSError("Input/output error")
+
+    live: Any = types.SimpleNamespace(accept=lambda samples: [partial("We")], finish=lambda: [final("We go.")])
+    stop = threading.Event()
+
+    def endless() -> Iterator[np.ndarray]:
+        while True:
+            yield np.zeros(10)
+
+    for kept in (Kept(tmp_path, 16_000, Lines, ".txt"), None):
+        with pytest.raises(OSError, match="Input/output error"):
+            listen(live, Source(1000, endless()), [Gone()], kept, stop, print)
+        if kept:
+            kept.close()
+            assert stop.is_set()
+    assert next(tmp_path.glob("*.txt")).read_text() == "We go.\n"
 
 
 # --- The command ------------------------------------------------------------------------------------------
