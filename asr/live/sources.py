@@ -184,8 +184,11 @@ class Reader:
         while not isinstance(block := self._next(), Exception | None):
             yield block
             heard += len(block) / self._source.rate
-            # What came faster than it can have been spoken is no reason to hurry.
-            if (behind := min(self._come, time.monotonic() - begin) - heard) >= told:
+            # What came faster than it can have been spoken is no reason to hurry, and isn't heard after a stop.
+            behind = min(self._come, time.monotonic() - begin) - heard
+            if self._stop.is_set() and behind <= 0:
+                return
+            if behind >= told:
                 self._warn(f"{behind:.0f} s behind: this machine is too busy, but no sound is lost")
                 told = 2 * behind
         if block is not None:

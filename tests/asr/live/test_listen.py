@@ -240,6 +240,21 @@ def test_what_is_ignored_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+def test_a_stop_leaves_out_what_came_faster_than_it_can_have_been_spoken() -> None:
+    all_read, stop = threading.Event(), threading.Event()
+
+    def hour() -> Iterator[np.ndarray]:  # of a file
+        for _ in range(60):
+            yield np.zeros(600)
+        all_read.set()
+
+    blocks = Reader(Source(10, hour()), stop, print).blocks()
+    next(blocks)
+    all_read.wait()
+    stop.set()
+    assert list(blocks) == []
+
+
 # --- Captions ---------------------------------------------------------------------------------------------
 
 
