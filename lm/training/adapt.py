@@ -105,6 +105,9 @@ def adapt(texts: Sequence[Path], output: Path, model: Path) -> Adaptation:
     )
 
 
+FENCED = re.compile(r"^ {0,3}(`{3,})[^\n`]*\n.*?^ {0,3}\1`*[ \t]*$", re.MULTILINE | re.DOTALL)  # Markdown's programs
+
+
 def _read(texts: Sequence[Path]) -> tuple[list[str], Counter[str], Counter[str]]:
     """The normalised sentences of texts; how many passages were left out; how often its words stand as written."""
     lines: list[str] = []
@@ -119,6 +122,8 @@ def _read(texts: Sequence[Path]) -> tuple[list[str], Counter[str], Counter[str]]
             text = file.read()
         if "\0" in text:
             raise ValueError(f"{path}: no text (it holds zero bytes); give plain text or Markdown")
+        text, fenced = FENCED.subn("\n", text)
+        dropped.update({"code": fenced} if fenced else {})
         lines += sentences(text.splitlines(), dropped)
         spellings.update(re.findall("[A-Za-z]+", "\n".join(line for line in text.splitlines() if not line.isupper())))
     if len(lines) == 1:

@@ -9,7 +9,7 @@ from lm.bundle import open_bundle, write_bundle
 from lm.query import MODELS, Models, open_models, word_probability
 from lm.text.vocabulary import START
 from lm.training import adapt as adapting
-from lm.training.adapt import adapt
+from lm.training.adapt import FENCED, adapt
 
 TEXT = """The old man wishes to speak to Zorblax again. Zorblax knows how to sing.
 
@@ -105,6 +105,12 @@ def test_a_folder_has_its_texts_read(model: Path, text: Path, tmp_path: Path) ->
     (folder / "picture.png").write_bytes(b"\x89PNG\0")
     (folder / "notes.txt").write_text("The old machine of Ferrovax knows how.\nFerrovax wishes to sing.\n")
     assert {"ZORBLAX", "FERROVAX"} <= set(adapt([folder], tmp_path / "mine", model).new)
+
+
+def test_what_stands_between_fences_is_left_out() -> None:
+    programs = "```pycon\n>>> go = Go()\n```\n", "````sh\n```\ngo --far\n````\n"
+    text = "We go.\n{}They ``` come.\n{}It is open:\n```\nand stays"
+    assert FENCED.sub("", text.format(*programs)) == text.format("\n", "\n")
 
 
 @pytest.mark.parametrize(
