@@ -6,11 +6,11 @@
     >>> transcript.text
     'And what time it was? She had asked what the time was.'
     >>> transcript.words[1]
-    Word(word='WHAT', start=0.48, end=0.64, confidence=0.951)
+    Word(word='WHAT', start=0.44, end=0.64, confidence=0.896)
     >>> for hypothesis in transcript.segments[0].nbest[:2]:
-    ...     print(f"{hypothesis.acoustic:.1f} {hypothesis.ngram:.1f} {hypothesis.lstm:.1f} {hypothesis.text}")
-    -23.5 -56.8 -48.6 AND WHAT TIME IT WAS SHE HAD ASKED WHAT THE TIME WAS
-    -25.0 -58.8 -50.9 AND WHAT TIME IT WAS SHE NOT ASKED WHAT THE TIME WAS
+    ...     print(f"{hypothesis.acoustic:.0f} {hypothesis.ngram:.0f} {hypothesis.lstm:.0f} {hypothesis.text}")
+    -31 -57 -49 AND WHAT TIME IT WAS SHE HAD ASKED WHAT THE TIME WAS
+    -30 -60 -52 AND WHEN TIME IT WAS SHE HAD ASKED WHAT THE TIME WAS
 
 A Transcript has segments, a Segment words with their times and an n-best list of hypotheses, a Hypothesis scores.
 `rescore_texts` ranks the n-best lists of other recognisers by the language models of `lm`.

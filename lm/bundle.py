@@ -117,8 +117,13 @@ def open_bundle(folder: Path) -> Bundle:
 
 
 def write_bundle(folder: Path, config: dict[str, Any], files: dict[str, Path]) -> Bundle:
-    """Copy files (name in the bundle -> where it is now) into a folder and write their checksums and the settings."""
+    """Copy files (name in the bundle -> where it is now) into a folder and write their checksums and the settings.
+
+    Raises BundleError for a folder whose config.toml is no bundle's: it isn't overwritten.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    if (folder / CONFIG).exists():
+        open_bundle(folder)
     for name, path in files.items():
         if path.resolve() != (folder / name).resolve():
             shutil.copyfile(path, folder / name)

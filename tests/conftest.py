@@ -5,6 +5,7 @@ import os
 # Two OpenMP threads on cores that have other work, too, take ten times as long as one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import signal
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,12 @@ from hypothesis import settings
 
 settings.register_profile("always the same", derandomize=True, deadline=None)  # no test asserts a time
 settings.load_profile("always the same")
+
+# A shell has what runs in its background ignore Ctrl-C, and nohup has it ignore a closed terminal; so would programs
+# that tests send these signals to.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, usual)
 
 DATA = Path(__file__).parent / "data"
 

@@ -123,3 +123,15 @@ def test_quantising_errs_by_half_a_step_at_most(tmp_path: Path) -> None:
     assert (np.abs(back["matrix"] - weights["matrix"]) <= half_a_step * 1.001).all()
     assert not back["matrix"][7].any()
     assert np.array_equal(back["bias"], weights["bias"].astype(np.float16))
+
+
+def test_settings_of_something_else_are_not_overwritten(tmp_path: Path) -> None:
+    own = tmp_path / "config.toml"
+    own.write_text("of = 'mine'\n")
+    with pytest.raises(BundleError, match="of a nicebeach model"):
+        write_bundle(tmp_path, {}, {})
+    assert own.read_text() == "of = 'mine'\n"
+    own.unlink()
+    write_bundle(tmp_path, {"units": "phones"}, {})
+    write_bundle(tmp_path, {"units": "characters"}, {})  # a model takes the place of a model
+    assert open_bundle(tmp_path).config["units"] == "characters"
