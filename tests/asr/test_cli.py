@@ -294,7 +294,7 @@ def test_a_terminal_is_streamed_to(tiny_bundle: Path, long: Path) -> None:
 def test_no_bar_is_drawn_below_the_last_text(tiny_bundle: Path, long: Path, expected: dict[Path, str]) -> None:
     for paths in ([*expected], ["--channel", "each", "--end", "20", long]):
         shown = shown_on_a_terminal(tiny_bundle, *paths)
-        assert b" \xc3\x97 real time" in shown
+        assert b"0/" in shown  # there was one
         text = shown.decode().rpartition("\x1b[2K")[2]  # after the last line that was cleared
         assert text.strip()
         assert "\x1b" not in text
