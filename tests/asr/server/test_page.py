@@ -70,7 +70,8 @@ def test_a_recording_is_transcribed_heard_corrected_and_saved(page: Any, tiny_bu
     assert doubtful == sum(word.confidence < 0.6 for word in transcript.words)
 
     words.nth(2).click()
-    page.wait_for_function("!audio.seeking")
+    # Not wait_for_function, which evaluates strings within the page, whose policy forbids that.
+    page.evaluate("new Promise(done => { const look = () => audio.seeking ? setTimeout(look, 10) : done(); look() })")
     assert page.evaluate("audio.currentTime") >= transcript.words[2].start - 0.01
     page.evaluate("audio.pause()")
     assert (
