@@ -144,7 +144,7 @@ class Recognizer:
         rarity = np.median(unigram) - unigram[UNKNOWN]
         new = self.search.weights.ngram * min(0.0, float(rarity))
         boosts = {word: nats + (0.0 if word in vocabulary else new) for word, nats in boosts.items()}
-        other = self._with_search(self.search.config, boosts)
+        other = self._with_search(self._search(self.search.config, boosts))
         other.spellings = {**self.spellings, **spellings}
         return other
 
@@ -154,7 +154,7 @@ class Recognizer:
         Raises ValueError for a cost below 0, or that is no number.
         """
         checked(Cost, cost, "unknown words at")
-        return self._with_search(replace(self.search.config, unknown=cost), self.search.boosts)
+        return self._with_search(self._search(replace(self.search.config, unknown=cost), self.search.boosts))
 
     def with_grammar(self, phrases: Iterable[str], rejection: float = REJECTION) -> "Recognizer":
         """The same, but nothing is heard other than these words and phrases, each as likely as the others.
@@ -168,21 +168,21 @@ class Recognizer:
         known = dict.fromkeys(hot_word(text, 0.0)[0] for text in texts)
         if not known:
             raise ValueError("a grammar needs a phrase, at least")
-        other = copy.copy(self)
-        other.search = make_grammar(
-            self.units, self.search, list(known), replace(self.search.config, unknown=rejection)
-        )
-        other.__dict__.pop("_lexicon_alone", None)
+        config = replace(self.search.config, unknown=rejection)
+        other = self._with_search(make_grammar(self.units, self.search, list(known), config))
         # Neither language model has a say, and confidences are what the search thinks.
         other.weights, other.calibration, other.only_phrases = other.search.weights, None, True
         other.spellings = {**self.spellings, **dict(chain.from_iterable(map(spelling, texts)))}
         return other
 
-    def _with_search(self, config: BeamConfig, boosts: Mapping[str, float]) -> "Recognizer":
+    def _search(self, config: BeamConfig, boosts: Mapping[str, float]) -> BeamSearch:
         old = self.search
+        return make_search(self.units, old.ngram, old.vocabulary, config, old.weights, boosts)
+
+    def _with_search(self, search: BeamSearch) -> "Recognizer":
         other = copy.copy(self)
         other.__dict__.pop("_lexicon_alone", None)  # of the old search
-        other.search = make_search(self.units, old.ngram, old.vocabulary, config, old.weights, boosts)
+        other.search = search
         return other
 
     def emissions(self, waveform: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 
 from asr.live.events import Event, Final, Partial
-from asr.transcript.word import tokens
+from asr.transcript.scored import word_as_json
 
 DIM, USUAL, CLEAR = "\x1b[2m", "\x1b[0m", "\r\x1b[K"
 MORE = "... "  # stands for the beginning of what is longer than a line
@@ -61,12 +61,8 @@ class Terminal:
 
     def _growing(self, partial: Partial) -> str:
         """As many of the last words as a line has room for, one sign less, or terminals would begin another."""
-        stable, room = (
-            len(" ".join(token.text for token in tokens(partial.words[: partial.stable]))),
-            self._columns() - 1,
-        )
-        text = partial.text
-        if (cut := len(text) - room) > 0:
+        text, stable = partial.text, len(Partial(partial.words[: partial.stable], partial.stable).text)
+        if (cut := len(text) - (self._columns() - 1)) > 0:
             cut += len(MORE)
             text, stable = MORE + text[cut:], max(len(MORE), stable + len(MORE) - cut)
         return f"{text[:stable]}{DIM}{text[stable:]}{USUAL}"
@@ -97,12 +93,7 @@ class Kept:
 
 def as_json(event: Event) -> dict[str, Any]:
     """The object of an event."""
-    words = event.words if isinstance(event, Partial) else event.segment.words
-    said = [
-        {"word": word.word, "start": word.start, "end": word.end, "confidence": word.confidence}
-        | ({} if word.written is None else {"written": word.written})
-        for word in words
-    ]
+    said = [word_as_json(word) for word in (event.words if isinstance(event, Partial) else event.segment.words)]
     if isinstance(event, Partial):
         return {"type": "partial", "text": event.text, "stable": event.stable, "words": said}
     segment = event.segment

@@ -40,16 +40,17 @@ def as_json(file: str, transcript: Transcript, weights: Weights) -> dict[str, An
         "duration": round(transcript.duration, 3),
         "text": transcript.text,
         "segments": segments,
-        "words": [
-            {"word": word.word, "start": word.start, "end": word.end, "confidence": word.confidence}
-            | _channel(word)
-            | ({} if word.written is None else {"written": word.written})
-            for word in transcript.words
-        ],
+        "words": [word_as_json(word) for word in transcript.words],
         "nbest": nbests[0] if nbests else [],
         "warnings": transcript.warnings,
         "error": None,
     }
+
+
+def word_as_json(word: Word) -> dict[str, Any]:
+    """A word, with its channel if it has one, and how it is written if that is known."""
+    said = {"word": word.word, "start": word.start, "end": word.end, "confidence": word.confidence}
+    return said | _channel(word) | ({} if word.written is None else {"written": word.written})
 
 
 def _channel(part: Segment | Word) -> dict[str, str]:

@@ -171,8 +171,6 @@ def started(tiny_bundle: Path, *arguments: object, stderr: int = subprocess.PIPE
         stderr=stderr,
         cwd=ROOT,
         start_new_session=True,
-        # Tests that a shell runs in the background ignore Ctrl-C, and so would what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
