@@ -109,4 +109,4 @@ check-wheel:
 	$(PYTHON) tests/packaging/check_wheel.py $(CHECK_PYTHONS)
 
 clean:
-	rm -rf .venv build dist *.egg-info asr/decoder/*.so lm/ngram/*.so
+	rm -rf .venv build dist *.egg-info asr/decoder/*.so lm/lstm/*.so lm/ngram/*.so

@@ -45,6 +45,7 @@ setup(
     ],
     ext_modules=[
         extension("asr.decoder.core", ["asr/decoder/search.hpp", "asr/decoder/lattice.hpp", *NGRAM]),
+        extension("lm.lstm.core", ["lm/lstm/product.hpp"]),
         extension("lm.ngram.core", NGRAM),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp312"}} if STABLE else {},

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 import tomli_w
@@ -150,6 +150,17 @@ def quantized(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return result
 
 
+class Rows(NamedTuple):
+    """A matrix that need not have left the form in which it ships; row i is values[i] * scales[i]."""
+
+    values: np.ndarray  # int8 or float32 [rows, columns]
+    scales: np.ndarray  # float32 [rows]
+
+    @classmethod
+    def of(cls, matrix: np.ndarray) -> Self:
+        return cls(matrix, np.ones(len(matrix), np.float32))
+
+
 Shapes = Iterable[tuple[str, tuple[int, ...]]]  # of a model's weights, by name; there may be any number of them
 
 
@@ -199,15 +210,22 @@ class Dequantized(Mapping[str, np.ndarray]):
             raise BundleError(f"{self._path}: {name} holds what are no numbers; make the model anew")
         return tensor
 
-    def packed(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """A matrix as it lies in the file: int8, and the scales of its rows; where few rows are needed at once."""
-        return self._file.get_tensor(name), self._file.get_tensor(name + SCALE)
+    def rows(self, name: str) -> Rows:
+        """A matrix as it lies in the file."""
+        if name + SCALE not in self._names:
+            return Rows.of(self[name])
+        return Rows(self._tensor(name), self._tensor(name + SCALE))
 
     def __iter__(self) -> Iterator[str]:
         return (name for name in self._names if not name.endswith(SCALE))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def rows_of(weights: Mapping[str, np.ndarray], name: str) -> Rows:
+    """A matrix among weights, in bytes if it lies so in their file."""
+    return weights.rows(name) if isinstance(weights, Dequantized) else Rows.of(weights[name])
 
 
 def _sha256(path: Path) -> str:

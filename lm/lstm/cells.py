@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from lm.bundle import Rows, rows_of
 from lm.lstm.product import Product
 
 # PyTorch's blocks of rows in the order in which they are laid out, and the factors.
@@ -28,15 +29,24 @@ def layer_shapes(name: str, gates: int, inputs: int, hidden: int) -> Iterator[tu
         yield name.format(part), shape
 
 
-def laid_out(cell: str, weight: np.ndarray) -> np.ndarray:
-    """A weight [gates * hidden, inputs] of PyTorch's as [inputs, gates * hidden], or a bias [gates * hidden]."""
-    layout = LAYOUTS[cell]
-    size = len(weight) // len(layout)
-    result = np.empty(weight.shape[::-1], np.float32)
-    for place, (block, factor) in enumerate(layout):
-        rows = weight[block * size : (block + 1) * size]
-        np.multiply(rows.T, np.float32(factor), out=result[..., place * size : (place + 1) * size])
+def laid_out(cell: str, weight: Rows) -> Rows:
+    """A weight [gates * hidden, inputs] of PyTorch's, its rows as they are laid out."""
+    order, factors = _layout(cell, len(weight.values))
+    return Rows(weight.values[order], weight.scales[order] * factors)
+
+
+def laid_out_bias(cell: str, bias: np.ndarray) -> np.ndarray:
+    """Likewise a bias [gates * hidden]."""
+    order, factors = _layout(cell, len(bias))
+    result: np.ndarray = bias[order] * factors
     return result
+
+
+def _layout(cell: str, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of PyTorch's rows stand where, and their factors."""
+    blocks, factors = zip(*LAYOUTS[cell], strict=True)
+    order = np.arange(rows).reshape(len(blocks), -1)[[*blocks]]
+    return order.ravel(), np.repeat(np.array(factors, np.float32), order.shape[1])
 
 
 class Layer:
@@ -44,8 +54,11 @@ class Layer:
 
     def __init__(self, cell: str, weights: Mapping[str, np.ndarray], name: str) -> None:
         """name: what weight_ih, weight_hh, bias_ih, bias_hh of the layer are called by, such as "layers.0.{}_l0"."""
-        of_input, recurrent, *self._biases = (laid_out(cell, weights[name.format(part)]) for part in PARTS)
-        self._input, self._recurrent = Product(of_input), Product(recurrent)
+        of_input, of_hidden, *of_biases = (name.format(part) for part in PARTS)
+        self._input = Product(laid_out(cell, rows_of(weights, of_input)))
+        self._recurrent = Product(laid_out(cell, rows_of(weights, of_hidden)))
+        self._biases = [laid_out_bias(cell, weights[bias]) for bias in of_biases]
+        self.hidden = len(self._biases[0]) // len(LAYOUTS[cell])
 
     def seen(self, inputs: np.ndarray) -> np.ndarray:
         """What the cells see of inputs [N, inputs]: [N, gates * hidden]."""
@@ -53,9 +66,9 @@ class Layer:
         products += self._biases[0]
         return products
 
-    def recurrent(self, hidden: np.ndarray) -> np.ndarray:
+    def recurrent(self, hidden: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """What they make of the hidden vectors before [N, hidden]: [N, gates * hidden]."""
-        products = self._recurrent(hidden)
+        products = self._recurrent(hidden, out)
         products += self._biases[1]
         return products
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from lm.bundle import Bundle, BundleError, Dequantized, Shapes
+from lm.bundle import Bundle, BundleError, Dequantized, Shapes, rows_of
 from lm.lstm.cells import LAYOUTS, STEPS, Layer, layer_shapes
 from lm.lstm.prefix_tree import PrefixTree
 from lm.lstm.product import Product
@@ -169,11 +169,11 @@ class _Network:
     def __init__(self, config: LstmConfig, weights: Mapping[str, np.ndarray]) -> None:
         self._config, self._step = config, STEPS[config.cell]
         self._layers = [Layer(config.cell, weights, f"layers.{k}.{{}}_l0") for k in range(config.layers)]
-        self._head = Product(weights["softmax.head.weight"].T)  # words, and clusters of rare ones
+        self._head = Product(rows_of(weights, "softmax.head.weight"))  # words, and clusters of rare ones
         # Of each cluster of rare words: what shortens a hidden vector for it [short, hidden], its words, its first id
         # and the one after its last.
         self._tails = [
-            (weights[f"softmax.tail.{k}.0.weight"], Product(weights[f"softmax.tail.{k}.1.weight"].T), low, high)
+            (weights[f"softmax.tail.{k}.0.weight"], Product(rows_of(weights, f"softmax.tail.{k}.1.weight")), low, high)
             for k, (low, high) in enumerate(pairwise(config.bounds))
         ]
 
@@ -183,17 +183,17 @@ class _Network:
         return tuple(np.zeros(shape, np.float32) for _ in range(2 if self._config.cell == "lstm" else 1))
 
     def embed(self, words: np.ndarray) -> np.ndarray:
-        """Word ids [N] to embeddings [N, hidden]: the columns of the output layer's matrices.
+        """Word ids [N] to embeddings [N, hidden]: the rows of the output layer's matrices.
 
         A tail's are lengthened by the transpose of the projection that shortens the hidden vector for it.
         """
         embedded = np.empty((len(words), self._config.hidden), np.float32)
         common = np.flatnonzero(words < self._config.bounds[0])
-        embedded[common] = self._head.columns(words[common])
+        embedded[common] = self._head.rows(words[common])
         for shortening, short, low, high in self._tails:
             rare = np.flatnonzero((words >= low) & (words < high))
             if len(rare):
-                embedded[rare] = short.columns(words[rare] - low) @ shortening
+                embedded[rare] = short.rows(words[rare] - low) @ shortening
         return embedded
 
     def read(self, words: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:

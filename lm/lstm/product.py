@@ -2,36 +2,37 @@
 
 import numpy as np
 
-COLUMNS = 32  # of a block
-# OpenBLAS multiplies matrices as they lie if that takes so many multiplications at most; others it copies into another
-# order first, which takes longer than the product with a few rows.
-SMALL = 1_000_000
+from lm.bundle import Rows
+from lm.lstm import core
+
+COLUMNS = 64  # of a block; as in product.hpp
+# Where in a block's lines the columns lie, by the type of what is stored; see core.pyi.
+PLACES = {"f": np.arange(COLUMNS), "i": np.arange(COLUMNS).reshape(-1, 4).T.ravel()}
 
 
 class Product:
-    """x [N, inputs] -> x @ matrix, [N, outputs]. The matrix is kept in blocks of columns.
+    """x [N, inputs] -> x @ weight.T, [N, outputs]. The weight is kept in blocks of outputs, in bytes if it came so."""
 
-    For up to 60 rows that takes half to two thirds of the time of NumPy's product with the whole matrix.
-    """
-
-    def __init__(self, matrix: np.ndarray) -> None:
-        """matrix: float32 [inputs, outputs]"""
-        inputs, self.outputs = matrix.shape
-        self._blocks = np.zeros((-(-self.outputs // COLUMNS), inputs, COLUMNS), np.float32)
+    def __init__(self, weight: Rows) -> None:
+        """weight: [outputs, inputs], as PyTorch has it"""
+        self.outputs, inputs = weight.values.shape
+        count = -(-self.outputs // COLUMNS)
+        self._places = PLACES[weight.values.dtype.kind]
+        self._scales = np.zeros(count * COLUMNS, np.float32)
+        self._scales[: self.outputs] = weight.scales
+        self._blocks = np.zeros((count, inputs, COLUMNS), weight.values.dtype)
         for block, start in zip(self._blocks, range(0, self.outputs, COLUMNS), strict=True):
-            columns = matrix[:, start : start + COLUMNS]
-            block[:, : columns.shape[1]] = columns
+            rows = weight.values[start : start + COLUMNS]
+            block[:, self._places[: len(rows)]] = rows.T
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        count, inputs, _ = self._blocks.shape
-        result = np.empty((len(x), count * COLUMNS), np.float32)
-        blocks = result.reshape(len(x), count, COLUMNS).swapaxes(0, 1)
-        rows = max(1, SMALL // (inputs * COLUMNS))
-        for first in range(0, len(x), rows):
-            np.matmul(x[first : first + rows], self._blocks, out=blocks[:, first : first + rows])
-        return result[:, : self.outputs]
+    def __call__(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """x, out: float32, each row behind the one before."""
+        if out is None:
+            out = np.empty((len(x), self.outputs), np.float32)
+        core.multiply(np.ascontiguousarray(x), self._blocks, self._scales, out)
+        return out
 
-    def columns(self, which: np.ndarray) -> np.ndarray:
-        """Columns [N] of the matrix, as rows: [N, inputs]."""
-        columns: np.ndarray = self._blocks[which // COLUMNS, :, which % COLUMNS]
-        return columns
+    def rows(self, which: np.ndarray) -> np.ndarray:
+        """Rows [N] of the weight: float32 [N, inputs]."""
+        rows: np.ndarray = self._blocks[which // COLUMNS, :, self._places[which % COLUMNS]]
+        return rows * self._scales[which, None]

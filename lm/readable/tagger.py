@@ -51,7 +51,7 @@ class Tagger:
     def __init__(self, config: TaggerConfig, weights: Dequantized) -> None:
         """weights: by the names that they have in an lm.training.readable.TaggerNetwork."""
         # Most of the weights are vectors of words, few of which are needed at once: they stay packed.
-        self._vectors, self._scales = weights.packed("embedding.weight")
+        self._vectors, self._scales = weights.rows("embedding.weight")
         self._layers = [
             [Layer("lstm", weights, f"lstm.{{}}_l{k}{direction}") for direction in ("", "_reverse")]
             for k in range(config.layers)
