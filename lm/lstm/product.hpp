@@ -72,16 +72,19 @@ INLINE void multiply_tile(const float *x, size_t inputs, const Weight *block, co
 template <int LENGTH, class Weight>
 INLINE void multiply_rows(const float *x, size_t rows, size_t inputs, const Weight *blocks, const float *scales,
                           float *out, size_t outputs) {
-    constexpr size_t ROWS = 3, NUMBER = 4;  // whose sums fit into sixteen registers
+    constexpr int ROWS = 3, NUMBER = 4;  // sixteen registers hold a tile's sums
     float tile[ROWS * COLUMNS];
     for (size_t column = 0; column < outputs; column += COLUMNS, blocks += inputs * COLUMNS, scales += COLUMNS) {
         const size_t width = std::min<size_t>(COLUMNS, outputs - column);
-        for (size_t row = 0, taken; row < rows; row += taken) {
-            taken = row + ROWS <= rows ? ROWS : 1;
-            if (taken == ROWS)
-                multiply_tile<LENGTH, NUMBER, ROWS>(x + row * inputs, inputs, blocks, scales, tile);
+        for (size_t row = 0; row < rows; row += ROWS) {
+            const float *here = x + row * inputs;
+            const size_t taken = std::min<size_t>(ROWS, rows - row);
+            if (taken == 3)
+                multiply_tile<LENGTH, NUMBER, 3>(here, inputs, blocks, scales, tile);
+            else if (taken == 2)
+                multiply_tile<LENGTH, NUMBER, 2>(here, inputs, blocks, scales, tile);
             else
-                multiply_tile<LENGTH, 2 * NUMBER, 1>(x + row * inputs, inputs, blocks, scales, tile);
+                multiply_tile<LENGTH, 2 * NUMBER, 1>(here, inputs, blocks, scales, tile);
             for (size_t i = 0; i < taken; ++i)
                 std::memcpy(out + (row + i) * outputs + column, tile + i * COLUMNS, width * sizeof(float));
         }
@@ -89,10 +92,9 @@ INLINE void multiply_rows(const float *x, size_t rows, size_t inputs, const Weig
 }
 
 #if defined(__x86_64__)
-#define AVX2 __attribute__((target("avx2,fma")))
 template <class Weight>
-AVX2 void multiply_avx2(const float *x, size_t rows, size_t inputs, const Weight *blocks, const float *scales,
-                        float *out, size_t outputs) {
+__attribute__((target("avx2,fma"))) void multiply_avx2(const float *x, size_t rows, size_t inputs, const Weight *blocks,
+                                                       const float *scales, float *out, size_t outputs) {
     multiply_rows<8>(x, rows, inputs, blocks, scales, out, outputs);
 }
 #endif

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,13 +33,15 @@ def test_it_multiplies(outputs, inputs, count, stored):
         assert np.array_equal(product(alone[None])[0], row)
 
 
+@pytest.mark.parametrize("way", range(core.ways()))
 @pytest.mark.parametrize("stored", [False, True])
-def test_every_processor_multiplies(stored, monkeypatch):
+def test_every_processor_multiplies(stored, way, monkeypatch):
     random = np.random.default_rng(1)
     product, x = Product(rows(100, 33, stored, random)), random.standard_normal((7, 33)).astype(np.float32)
     found = product(x)
-    monkeypatch.setattr(core, "multiply", core.multiply_anywhere)
+    monkeypatch.setattr(core, "multiply", functools.partial(core.multiply, way=way))
     assert product(x) == pytest.approx(found, abs=1e-4)
+    assert np.array_equal(product(x[3:4])[0], product(x)[3])
 
 
 def test_shapes_must_fit():
