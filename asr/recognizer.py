@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain, compress, islice, product, tee
+from operator import eq
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
@@ -44,7 +45,7 @@ from asr.decoder.segments import (
 from asr.lexicon.letter_to_sound import LetterToSound
 from asr.lexicon.lexicon import compile_tree, read_lexicon
 from asr.lexicon.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUnits, PieceUnits, Units
-from asr.live.live import USUAL_ENDPOINTING, Endpointing, Live, Utterance
+from asr.live.live import USUAL_ENDPOINTING, Endpointing, Live, Said, Utterance
 from asr.transcript import Segment, Style, Transcript, Word
 from asr.transcript.readable import readable
 from asr.workers import Helpers, Part
@@ -71,6 +72,7 @@ USUAL_NATS = 4.0  # by which a hot word is preferred
 # Of a grammar: nats that anything else than its phrases costs a frame, and that each phrase, or other word, adds.
 REJECTION, PHRASE = 1.5, -4.0
 MOST_WAYS = 16  # to pronounce a phrase
+LOOKED_AT = 10  # hypotheses of a stream before its utterance has ended
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Undecoded:
     pause: bool  # does it end in a pause?
     context: Context
     nbest: int  # hypotheses that are wanted
+    promised: tuple[str, ...] = ()  # words that it begins with, if that can be
 
 
 Jobs = int | Callable[[], int]  # how many processes may work on a recording, perhaps more later on
@@ -216,7 +219,10 @@ class Recognizer:
         search = copy.copy(self.search)  # of which every thread needs its own
         search.reset(context.words)
         search.accept(log_probs)
-        hypotheses = search.finish(sentence_end)
+        return self._rescored(search.finish(sentence_end), context, sentence_end)
+
+    def _rescored(self, hypotheses: list[Hypothesis], context: Context, sentence_end: bool) -> list[Hypothesis]:
+        """The second pass."""
         if self.only_phrases:
             return without_unknown(hypotheses)
         return rescore(hypotheses, self.lstm, self.weights, context.lstm, sentence_end)
@@ -317,12 +323,18 @@ class Recognizer:
         check_rate(rate)
         checked(Count, nbest, "nbest")
         writer = self._writer(style)
-        decode = partial(self._decode_utterance, nbest)
+        look, decode = self._look, partial(self._decode_utterance, nbest)
         if not isinstance(self.acoustic, AcousticModel):
             raise ValueError("live streams are heard on the cpu: open the recogniser without a device")
         stream = (AheadStream if self.acoustic.config.bidirectional else AcousticStream)(self.acoustic)
         hidden = SPECIAL_WORDS[UNKNOWN] if self.only_phrases else None
-        return Live(stream, copy.copy(self.search), decode, writer, self.spellings, rate, endpointing, hidden)
+        return Live(stream, copy.copy(self.search), look, decode, writer, self.spellings, rate, endpointing, hidden)
+
+    def _look(self, search: BeamSearch, context: Context) -> Said:
+        """What both passes make of a search so far."""
+        hypotheses = self._rescored(search.so_far(LOOKED_AT), context, sentence_end=False)
+        best, sure = hypotheses[0], confidences(hypotheses, self.weights, self.calibration)
+        return best.words, best.times, sure
 
     def _decode_utterance(self, nbest: int, utterance: Utterance) -> Decoded:
         """Both passes over what was said live, heard again as a whole if that may sound otherwise."""
@@ -331,7 +343,7 @@ class Recognizer:
             heard = self._read(utterance.window.waveform)[utterance.window.frames]
             log_probs = np.concatenate([blanks(len(log_probs) - len(heard), len(self.units.symbols)), heard])
         log_probs = speech_only(log_probs, utterance.begun, not utterance.pause)
-        return self._decode_chunk(Undecoded(log_probs, utterance.pause, utterance.context, nbest))
+        return self._decode_chunk(Undecoded(log_probs, utterance.pause, utterance.context, nbest, utterance.promised))
 
     def _writer(self, style: Style | None) -> Readable | None:
         """What writes text of a style. Raises ValueError if the model can't."""
@@ -441,12 +453,12 @@ class Recognizer:
 
     def _decode_chunk(self, chunk: Undecoded) -> Decoded:
         log_probs, left = chunk.log_probs, chunk.log_probs[:0]
-        hypotheses = self.decode(log_probs, chunk.context, chunk.pause)
+        hypotheses = keeping(chunk.promised, self.decode(log_probs, chunk.context, chunk.pause))
         if not chunk.pause:
             # What comes before the seam is searched again, so that hypotheses and scores are of no other frames.
             end = seam(hypotheses[0].times, len(log_probs))
             log_probs, left = log_probs[:end], log_probs[end:]
-            hypotheses = self.decode(log_probs, chunk.context, sentence_end=False)
+            hypotheses = keeping(chunk.promised, self.decode(log_probs, chunk.context, sentence_end=False))
         context = self._after(hypotheses[0].words, chunk.context, chunk.pause)
         sure = confidences(hypotheses, self.weights, self.calibration)
         return Decoded(len(log_probs), hypotheses[: chunk.nbest], sure, context, left)
@@ -577,6 +589,11 @@ def make_grammar(units: Units, search: BeamSearch, phrases: Sequence[str], confi
     tree = compile_tree(chain(spellings, of_unknown), np.zeros(len(vocabulary) + len(new)))
     weights = Weights(0.0, 0.0, PHRASE)
     return BeamSearch(tree, search.ngram, vocabulary, config, weights, dict.fromkeys(phrases, 0.0))
+
+
+def keeping(promised: Sequence[str], hypotheses: list[Hypothesis]) -> list[Hypothesis]:
+    """The hypotheses that say what was promised, as far as they go; all, if none does."""
+    return [hypothesis for hypothesis in hypotheses if all(map(eq, promised, hypothesis.words))] or hypotheses
 
 
 def without_unknown(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:

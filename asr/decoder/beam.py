@@ -165,6 +165,13 @@ class BeamSearch:
             sentence_end=sentence_end,
         )
 
+    def so_far(self, count: int) -> list[Hypothesis]:
+        """The best word sequences of what was heard, as `finish` has them; the search and the sentence go on."""
+        ended = copy.copy(self)
+        ended.config = replace(self.config, nbest=count)
+        ended._search, ended._memories = self._search.copy(), dict(self._memories)
+        return ended.finish(sentence_end=False)
+
     def _score_arcs(self) -> None:
         """Let the fused model score the new arcs, all in one batch."""
         assert self.fused is not None

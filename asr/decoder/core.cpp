@@ -68,6 +68,7 @@ NB_MODULE(core, module) {
                 new (search) Search(graph.graph, before);
             },
             nb::keep_alive<1, 2>())
+        .def("copy", [](const Search &search) { return Search(search); }, nb::keep_alive<0, 1>())
         .def(
             "accept",
             [](Search &search, const Array<float> &log_probs) {

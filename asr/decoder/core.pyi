@@ -33,6 +33,7 @@ class Search:
 
     def __init__(self, graph: Graph, before: list[int]) -> None:
         """before: ids of the words that were said since the sentence began."""
+    def copy(self) -> Search: ...
     def accept(self, log_probs: np.ndarray) -> int:
         """Take frames, float32 [T, units]. Returns how many: fewer than all if new arcs want a score first."""
     def score(self, first: int, log_probs: np.ndarray, weight: float) -> None:

@@ -10,8 +10,8 @@ from asr.transcript.word import tokens
 class Partial:
     """The words so far of the present utterance; the next Partial or Final stands in its place.
 
-    stable: how many words, from the first on, every further Partial of the utterance has, too. Only the Final, which
-    has heard the utterance as a whole, may still have others. A word's confidence is what the first pass thinks of it.
+    stable: how many words, from the first on, stay: every further Partial of the utterance has them, and its Final. A
+    word's confidence is what the first pass thinks of it.
     """
 
     words: list[Word]

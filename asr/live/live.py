@@ -7,8 +7,9 @@ and decoded by both passes.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from asr.acoustic.stream import STEP, AcousticStream, AheadStream
 from asr.audio.errors import AudioError
 from asr.audio.features import SAMPLE_RATE
 from asr.audio.reading import cleared
-from asr.decoder.beam import BeamSearch, Beginning
+from asr.decoder.beam import BeamSearch
 from asr.decoder.passes import NOTHING_SAID, Context, Decoded
 from asr.decoder.segments import AROUND, FRAME, Window, is_speech, sounding
 from asr.live.events import Event, Final, Partial
@@ -32,7 +33,10 @@ from lm.settings import Positive, Share, check_fields
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-UPDATE = STEP  # frames: words so far are looked at every 120 ms
+UPDATE = STEP  # frames: words so far are read off every 160 ms
+# After so many frames both passes go over what was said so far. A word will stay if they are so sure of it and of all
+# before it, and it ended so many frames ago.
+LOOK, SURE, SETTLED = round(2 / FRAME_SECONDS), 0.85, round(1 / FRAME_SECONDS)
 LEAD = round(1 / FRAME_SECONDS)  # frames before an utterance that are heard again with it
 LEAST_HEARD = round(8 / FRAME_SECONDS)  # frames, if there are so many: the front end levels by what it hears
 NEAR = 8  # words before those of a Partial that tell how they are written
@@ -64,6 +68,10 @@ class Utterance:
     begun: bool  # does it begin in the middle of speech?
     pause: bool  # does it end in a pause?
     context: Context
+    promised: tuple[str, ...]  # the words that it begins with, if that can be
+
+
+Said = tuple[Sequence[str], Sequence[tuple[int, int]], Sequence[float]]  # words, their frames, how sure they are
 
 
 class Pieces:
@@ -96,6 +104,7 @@ class Live:
         self,
         stream: AcousticStream,
         search: BeamSearch,
+        look: Callable[[BeamSearch, Context], Said],
         decode: Callable[[Utterance], Decoded],
         writer: Readable | None,
         spellings: Mapping[str, str],
@@ -103,11 +112,10 @@ class Live:
         endpointing: Endpointing,
         hidden: str | None,
     ) -> None:
-        """search: of this stream alone. decode: makes finals. writer, spellings: how words are written, if at all.
-
-        hidden: a word that Partials shan't have.
+        """search: of this stream alone. look: what both passes make of it so far. decode: makes finals. writer,
+        spellings: how words are written, if at all. hidden: a word that Partials shan't have.
         """
-        self._stream, self._search, self._decode = stream, search, decode
+        self._stream, self._search, self._look, self._decode = stream, search, look, decode
         self._writer, self._spellings = writer, spellings
         self._endpointing, self._hidden = endpointing, hidden
         self._resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
@@ -123,6 +131,7 @@ class Live:
         self._start, self._log_probs, self._begun = 0, stream.accept(np.zeros(0, np.float32)), False
         self._context = NOTHING_SAID
         self._growing = Growing()
+        self._looked = 0  # the frame in which both passes went over it
         self._told: tuple[list[str], int] = ([], 0)
         self._forms: list[str | None] = []  # of the stable words
         search.reset()
@@ -173,10 +182,14 @@ class Live:
         self._log_probs = np.concatenate([self._log_probs, log_probs])
         self._search.accept(log_probs)
         beginning = self._search.best()
-        self._growing.update(self._proven(beginning), len(self._log_probs))
+        frames, rules = len(self._log_probs), self._endpointing
+        words = self._proven(beginning.words, beginning.times, beginning.shares)
+        if frames - self._looked >= LOOK and len(words) > len(self._growing.stable):
+            self._looked = frames
+            self._growing.settle(self._settled(frames))
+        self._growing.update(words, frames)
         if partial := self._partial():
             yield partial
-        frames, rules = len(self._log_probs), self._endpointing
         sounds = np.flatnonzero(sounding(self._log_probs) > 0)
         if not len(sounds):
             if frames * FRAME_SECONDS >= rules.longest:
@@ -189,15 +202,20 @@ class Live:
         elif (frames - int(sounds[0])) * FRAME_SECONDS >= rules.longest:
             yield self._end(frames, pause=not self._growing.shown)
 
-    def _proven(self, beginning: Beginning) -> list[Best]:
-        """The words of a beginning that are said where there is speech: not those that a search makes of noise."""
+    def _proven(self, words: Sequence[str], times: Sequence[tuple[int, int]], shares: Sequence[float]) -> list[Best]:
+        """The words that are said where there is speech: not those that a search makes of noise."""
         speech = is_speech(self._log_probs, self._begun, False)
-        found = zip(beginning.words, beginning.times, beginning.shares, strict=True)
+        found = zip(words, times, shares, strict=True)
         return [
             Best(word, *time, share)
             for word, time, share in found
             if speech[slice(*time)].any() and word != self._hidden
         ]
+
+    def _settled(self, frames: int) -> list[Best]:
+        """The words that both passes are sure of."""
+        found = self._proven(*self._look(self._search, self._context))
+        return list(takewhile(lambda best: best.share >= SURE and frames - best.end >= SETTLED, found))
 
     def _partial(self) -> Partial | None:
         """What is shown, if that is new."""
@@ -236,7 +254,8 @@ class Live:
         first = max(kept // FRAME, begin - max(LEAD, LEAST_HEARD - (frames - silent)))
         waveform = np.concatenate(self._kept)[first * FRAME - kept :] if silent < frames else self._kept[0][:0]
         window = Window(waveform, slice(begin - first, begin - first + frames - silent))
-        decoded = self._decode(Utterance(log_probs, window, self._begun, pause, self._context))
+        promised = tuple(best.word for best in self._growing.stable)
+        decoded = self._decode(Utterance(log_probs, window, self._begun, pause, self._context, promised))
         segment = self._segment(decoded, pause)
         self._before = [*self._before, *segment.words][-CONTEXT:]
         self._begin(decoded, pause)
@@ -244,8 +263,9 @@ class Live:
 
     def _segment(self, decoded: Decoded, pause: bool) -> Segment:
         best = decoded.hypotheses[0]
-        said = zip(best.words, best.times, decoded.confidences, strict=True)
-        words = [self._word(Best(word, *time, confidence)) for word, time, confidence in said]
+        found = zip(best.words, best.times, decoded.confidences, strict=True)
+        said = self._growing.kept([Best(word, *time, confidence) for word, time, confidence in found], decoded.frames)
+        words = [self._word(best) for best in said]
         start, end = (self._seconds(self._start + frame) for frame in (0, decoded.frames))
         if self._writer and words:
             left = len(self._taken) if [word.word for word in words[: len(self._taken)]] == self._taken else 0
@@ -259,7 +279,7 @@ class Live:
         self._start += decoded.frames
         self._log_probs = self._log_probs[decoded.frames :]
         self._begun, self._context = not pause, decoded.context
-        self._growing, self._told, self._forms = Growing(), ([], 0), []
+        self._growing, self._looked, self._told, self._forms = Growing(), 0, ([], 0), []
         self._search.reset(decoded.context.words)
         if pause and isinstance(self._stream, AheadStream):
             self._stream.restart()
