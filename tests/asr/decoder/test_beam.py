@@ -346,6 +346,20 @@ def test_chunks_equal_the_whole(seed: int, frames: int, cuts: list[int], config:
     assert chunked.finish() == problem.search(config).decode(log_probs)
 
 
+@settings(max_examples=200, deadline=None)
+@given(seed=seeds, frames=st.integers(0, 20), cut=st.integers(0, 20), config=narrow)
+def test_what_was_heard_so_far_is_read_and_the_search_goes_on(
+    seed: int, frames: int, cut: int, config: BeamConfig
+) -> None:
+    problem, log_probs = random_problem(seed), random_log_probs(seed, frames)
+    search, beginning = problem.search(config), problem.search(replace(config, nbest=3))
+    search.accept(log_probs[:cut])
+    beginning.accept(log_probs[:cut])
+    assert search.so_far(3) == beginning.finish(sentence_end=False)
+    search.accept(log_probs[cut:])
+    assert search.finish() == problem.search(config).decode(log_probs)
+
+
 @pytest.mark.parametrize("add", [True, False])
 def test_threads_and_batches_change_nothing(add: bool) -> None:
     search = random_problem(1).search(BeamConfig(size=50, score=20.0, nbest=10, add=add))

@@ -56,7 +56,7 @@ def events(recognizer: Recognizer, sound: np.ndarray) -> list[Event]:
 
 
 def check_grammar(events: Sequence[Event], seconds: float) -> None:
-    """Partials keep what was stable, Finals are ordered, times grow, and each sample is in one segment."""
+    """What was stable is kept, Finals are ordered, times grow, and each sample is in one segment."""
     begin, stable, shown = 0.0, list[str](), False
     for event in events:
         words = event.words if isinstance(event, Partial) else event.segment.words
@@ -70,6 +70,7 @@ def check_grammar(events: Sequence[Event], seconds: float) -> None:
             assert words or shown  # what is told first isn't that there is nothing
             stable, shown = texts[: event.stable], True
         else:
+            assert texts[: len(stable)] == stable[: len(texts)]  # it may end before the last of them
             assert event.segment.start == begin < event.segment.end
             assert all(word.end <= event.segment.end for word in words)
             begin, stable, shown = event.segment.end, [], False
