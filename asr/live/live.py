@@ -39,6 +39,7 @@ UPDATE = STEP  # frames: words so far are read off every 160 ms
 LOOK, SURE, SETTLED = round(2 / FRAME_SECONDS), 0.85, round(1 / FRAME_SECONDS)
 LEAD = round(1 / FRAME_SECONDS)  # frames before an utterance that are heard again with it
 LEAST_HEARD = round(8 / FRAME_SECONDS)  # frames, if there are so many: the front end levels by what it hears
+CLEAR = 0.0  # more than what Finals go by: Partials had rather wait than show words of noise
 NEAR = 8  # words before those of a Partial that tell how they are written
 PIECE = 0.01  # seconds that are resampled at once
 
@@ -204,7 +205,7 @@ class Live:
 
     def _proven(self, words: Sequence[str], times: Sequence[tuple[int, int]], shares: Sequence[float]) -> list[Best]:
         """The words that are said where there is speech: not those that a search makes of noise."""
-        speech = is_speech(self._log_probs, self._begun, False)
+        speech = is_speech(self._log_probs, self._begun, False, CLEAR)
         found = zip(words, times, shares, strict=True)
         return [
             Best(word, *time, share)

@@ -115,8 +115,10 @@ def test_what_sounds_little_like_speech_is_taken_out() -> None:
     murmur[:, 0] = np.log(0.19)
     murmur[:, 1] = np.log(0.41)
     murmur[::2, 1] = np.log(0.1)
+    bark = np.full((300, 40), np.log(0.99 / 39), np.float32)  # some unit, but which?
+    bark[:, 0] = np.log(0.01)
     blip = np.concatenate([blanks(50, UNITS), speech(4), blanks(50, UNITS)])
-    for log_probs in (murmur, blip):
+    for log_probs in (murmur, bark, blip):
         assert (speech_only(log_probs, False, False) == blanks(*log_probs.shape)).all()
     # But where it is the rest of a word.
     assert kept(blip[50:], begun=True).all()
