@@ -1,12 +1,14 @@
 """Where live sound comes from: a microphone, standard input, or a file at its own pace."""
 
 import io
+import math
 import queue
+import re
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,7 +23,24 @@ from asr.audio.sound import check_rate
 BLOCK = 0.1  # seconds that are handed on at once
 WAITING = 600.0  # seconds of sound that may wait to be heard; a pipe that brings more has to wait, too
 LATE = 2.0  # seconds behind that are told, and then each time they have doubled
-WAV = b"RIFF", b"RIFX", b"RF64"
+WAV = b"RIFF", b"RF64"
+PCM, IEEE_FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # kinds of samples that the header of a wav names
+SAMPLES = {
+    (PCM, 8): "u1",
+    (PCM, 16): "<i2",
+    (PCM, 24): "<i3",  # which NumPy lacks
+    (PCM, 32): "<i4",
+    (IEEE_FLOAT, 32): "<f4",
+    (IEEE_FLOAT, 64): "<f8",
+}
+ENDLESS = (
+    0x7FFF0000  # bytes of samples: who writes to a pipe doesn't know how many will come, and writes more than that
+)
+ENDS_EARLY = "standard input: ends in the header of its wav: nothing was recorded"
+MARK = 12  # bytes in which a file tells what it is
+OTHER_FILES = re.compile(
+    rb"fLaC|OggS|ID3|RIFX|FORM|\xff[\xfb\xfa\xf3\xf2]|....ftyp|\x1aE\xdf\xa3|caff|#!AMR", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -80,31 +99,42 @@ def _sounddevice() -> Any:
     return sounddevice
 
 
+@dataclass(frozen=True)
+class Raw:
+    """What the bytes of a stream are."""
+
+    rate: int
+    channels: int
+    type: str = "<i2"  # NumPy's name of it
+    size: int | None = None  # bytes of samples; None: up to the end
+
+
 def standard_input(stream: BinaryIO | io.RawIOBase, rate: int, channels: int) -> Source:
     """A wav as it comes, or raw samples, 16 bits, little-endian, of this rate and number of channels.
 
     stream: one without a buffer, so that nobody waits for it to fill up, gives what there is. Raises AudioError for a
-    wav of other samples than integers of 16 bits, another file, or nothing at all.
+    wav whose samples are packed, another file, or nothing at all.
     """
-    begin = _read(stream, 4)
+    begin = _read(stream, MARK)
     if not begin:
         raise AudioError("standard input: is empty: what should have written to it tells why, or wrote elsewhere")
-    if begin in WAV:
-        rate, channels = _wav_header(stream, begin)
-        begin = b""
-    elif begin in (b"fLaC", b"OggS") or begin[:3] == b"ID3":
+    raw = Raw(rate, channels)
+    if begin[:4] in WAV:
+        raw, begin = _wav_header(stream, begin), b""
+    elif OTHER_FILES.match(begin):
         raise AudioError("standard input: is no wav: pipe it through ffmpeg -i - -f wav -, or give the file's name")
     try:
-        check_rate(rate)
+        check_rate(raw.rate)
     except AudioError as error:
         raise AudioError(f"standard input: {error}") from None
-    return Source(rate, _raw(stream, begin, rate, channels))
+    return Source(raw.rate, _samples(stream, begin, raw))
 
 
-def _wav_header(stream: BinaryIO | io.RawIOBase, begin: bytes) -> tuple[int, int]:
-    """Rate and channels of a wav whose first bytes were read; the stream is at its samples then."""
-    _exactly(stream, 8)  # its size, which who writes to a pipe doesn't know, and WAVE
-    rate = channels = 0
+def _wav_header(stream: BinaryIO | io.RawIOBase, begin: bytes) -> Raw:
+    """What the samples are of a wav whose first MARK bytes were read; the stream is at them then."""
+    if len(begin) < MARK:
+        raise AudioError(ENDS_EARLY)
+    raw: Raw | None = None
     while True:
         name, size = struct.unpack("<4sI", _exactly(stream, 8))
         if name == b"data":
@@ -112,11 +142,16 @@ def _wav_header(stream: BinaryIO | io.RawIOBase, begin: bytes) -> tuple[int, int
         chunk = _exactly(stream, size + size % 2)
         if name == b"fmt " and size >= 16:
             kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
-            if begin == b"RIFX" or kind not in (1, 0xFFFE) or bits != 16:
-                raise AudioError("standard input: its samples aren't integers of 16 bits: ffmpeg writes -c:a pcm_s16le")
-    if not channels:
+            if kind == EXTENSIBLE and size >= 26:
+                (kind,) = struct.unpack_from("<H", chunk, 24)
+            if (kind, bits) not in SAMPLES:
+                raise AudioError(
+                    "standard input: its samples are packed: ffmpeg -i - -f wav -c:a pcm_s16le - unpacks them"
+                )
+            raw = Raw(rate, channels, SAMPLES[kind, bits])
+    if not raw or not raw.channels:
         raise AudioError("standard input: a wav without a header of its samples: make it again")
-    return rate, channels
+    return replace(raw, size=size if 0 < size < ENDLESS else None)
 
 
 def _read(stream: BinaryIO | io.RawIOBase, count: int) -> bytes:
@@ -130,17 +165,23 @@ def _read(stream: BinaryIO | io.RawIOBase, count: int) -> bytes:
 def _exactly(stream: BinaryIO | io.RawIOBase, count: int) -> bytes:
     data = _read(stream, count)
     if len(data) < count:
-        raise AudioError("standard input: ends in the header of its wav: nothing was recorded")
+        raise AudioError(ENDS_EARLY)
     return data
 
 
-def _raw(stream: BinaryIO | io.RawIOBase, begin: bytes, rate: int, channels: int) -> Iterator[np.ndarray]:
-    frame, rest = 2 * channels, begin
-    while data := stream.read(round(BLOCK * rate) * frame):
+def _samples(stream: BinaryIO | io.RawIOBase, begin: bytes, raw: Raw) -> Iterator[np.ndarray]:
+    """Blocks [n, channels] of what comes; begin: what was read of it."""
+    width = int(raw.type[-1])
+    frame, rest, left = width * raw.channels, begin, math.inf if raw.size is None else raw.size
+    while data := stream.read(int(min(left, round(BLOCK * raw.rate) * frame))):
+        left -= len(data)
         data = rest + data
         whole = len(data) // frame * frame
         rest = data[whole:]
-        yield np.frombuffer(data[:whole], "<i2").reshape(-1, channels)
+        samples = np.frombuffer(data[:whole], "u1" if raw.type == "<i3" else raw.type)
+        if raw.type == "<i3":  # as the upper bytes of wider ones
+            samples = np.pad(samples.reshape(-1, 3), ((0, 0), (1, 0))).view("<i4")
+        yield samples.reshape(-1, raw.channels)
 
 
 def file(path: Path, pace: bool, warn: Callable[[str], None]) -> Source:

@@ -25,6 +25,7 @@ from asr.live import sources
 from asr.live.captions import Json, Kept, Lines, Terminal
 from asr.live.events import Event, Final, Partial
 from asr.live.listen import listen, stopped_by_signals
+from asr.live.live import mono
 from asr.live.sources import Reader, Source, standard_input
 from asr.transcript import Segment, Word
 from lm.bundle import DEFAULT
@@ -48,7 +49,13 @@ EVENTS: list[Event] = [partial("We"), partial("We go", 1), final("We go."), fina
 
 def wav(**options: Any) -> bytes:
     file = io.BytesIO()
-    soundfile.write(file, options.pop("samples", SAMPLES), options.pop("rate", 44_100), format="WAV", **options)
+    soundfile.write(
+        file,
+        options.pop("samples", SAMPLES),
+        options.pop("rate", 44_100),
+        format=options.pop("format", "WAV"),
+        **options,
+    )
     return file.getvalue()
 
 
@@ -71,6 +78,14 @@ def test_a_wav_as_it_comes() -> None:
         assert read(source).tolist() == SAMPLES.reshape(-1, channels).tolist()
     unsized = wav().replace(struct.pack("<I", 2 * len(SAMPLES)), b"\xff\xff\xff\xff")  # as ffmpeg writes to a pipe
     assert read(standard_input(io.BytesIO(unsized), 16_000, 1)).tolist() == SAMPLES[:, None].tolist()
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("format", ["WAV", "WAVEX"])
+def test_a_wav_of_wide_samples(subtype: str, format: str) -> None:
+    data = wav(samples=mono(SAMPLES), subtype=subtype, format=format) + b"LIST\4\0\0\0tags"
+    source = standard_input(io.BytesIO(data), 16_000, 1)
+    assert mono(read(source)) == pytest.approx(mono(SAMPLES), abs=0.01)
 
 
 class Trickle(io.RawIOBase):
@@ -96,11 +111,14 @@ def test_a_pipe_that_brings_little_at_a_time() -> None:
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (wav(subtype="PCM_24"), "integers of 16 bits: ffmpeg writes"),
-        (wav(subtype="FLOAT"), "integers of 16 bits"),
+        (wav(subtype="ULAW"), "samples are packed: ffmpeg"),
         (wav()[:30], "ends in the header"),
+        (wav()[:10], "ends in the header"),
         (b"fLaC" + bytes(100), "is no wav: pipe it through ffmpeg"),
         (b"OggS" + bytes(100), "is no wav"),
+        (b"\xff\xfb\x90\x64" + bytes(100), "is no wav"),  # mp3
+        (bytes(3) + b"\x20ftypM4A " + bytes(100), "is no wav"),
+        (b"\x1aE\xdf\xa3" + bytes(100), "is no wav"),  # webm
         (b"RIFF" + bytes(4) + b"WAVEdata" + bytes(20), "without a header of its samples"),
         (wav(rate=100), "standard input: a sampling rate of 100 Hz"),
         (b"", "standard input: is empty"),
