@@ -22,8 +22,6 @@ Value = TypeVar("Value")
 
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
-Report = Callable[[Any], None]  # tells the parent how far the work is
-
 
 @dataclass(frozen=True)
 class Progress:
@@ -47,6 +45,22 @@ class Died:
 
     key: int
     signal: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Tells the parent how far the work on an item is, and takes what it sends meanwhile."""
+
+    key: int
+    pipe: Connection
+
+    def __call__(self, value: Any) -> None:
+        self.pipe.send(Progress(self.key, value))
+
+    def receive(self) -> Any:
+        """What `Workers.send` sends next; waits for it. Raises EOFError if the parent is gone."""
+        _, value = self.pipe.recv()
+        return value
 
 
 class HelperDied(Exception):
@@ -97,6 +111,13 @@ class Workers:
         worker.key = key
         with suppress(ConnectionError):  # if it died meanwhile, `wait` notices
             worker.pipe.send((key, item))
+
+    def send(self, key: int, value: Any) -> None:
+        """Something for `Report.receive` of an item; nothing if none is worked on. What a pipe can't hold must wait."""
+        for worker in self._workers:
+            if worker.key == key:
+                with suppress(ConnectionError):  # if it died meanwhile, `wait` notices
+                    worker.pipe.send((key, value))
 
     def wait(self, seconds: float | None = None) -> Iterator[Progress | Result | Died]:
         """What happens to the items; waits so long that something does, or forever."""
@@ -250,11 +271,7 @@ def _fork(work: Callable[[Any, Report], Any], leads: bool, others: list[Connecti
                 key, item = theirs.recv()
             except EOFError:
                 return
-
-            def report(value: Any, key: int = key) -> None:
-                theirs.send(Progress(key, value))
-
-            theirs.send(Result(key, work(item, report)))
+            theirs.send(Result(key, work(item, Report(key, theirs))))
 
     # What Python ends by itself when it exits mayn't have children.
     process = context.Process(target=serve, daemon=not leads)

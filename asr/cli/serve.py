@@ -23,20 +23,24 @@ def serve(
         int | None, typer.Option(help="How many recordings are worked on at once.", min=1, show_default="all cores")
     ] = None,
     queue: Annotated[int, typer.Option(help="How many more may wait.", min=0)] = 16,
+    live: Annotated[
+        int | None, typer.Option(help="Live streams at once.", min=1, show_default="as many as keep up")
+    ] = None,
     max_upload: Annotated[int, typer.Option(help="MB of a recording.", min=1)] = 200,
     max_seconds: Annotated[float, typer.Option(help="Seconds of a recording.", min=1)] = 7200,
     patience: Annotated[float, typer.Option(help="Seconds in which a client may send nothing.", min=0.1)] = 10,
     grace: Annotated[int, typer.Option(help="Seconds in which what is running is finished at the end.", min=0)] = 30,
     model: ModelOption = None,
 ) -> None:
-    """Serve recordings to words and the language models over HTTP, as OpenAI's clients speak it, and a page.
+    """Serve recordings and live streams to words, and the language models, as OpenAI's and Vosk's clients speak it, and
+    a page.
 
     Prints its address once it is ready, and logs requests on standard error, a line of JSON each, without what is in
     them. Only this machine can reach it; beyond, with --host, whoever asks must show a key. SIGTERM and Ctrl-C end it
     when what is running is finished. Needs `pip install 'nicebeach[server]'`.
 
     Routes: POST /v1/audio/transcriptions, /v1/lm/next, /v1/lm/score, /v1/lm/compare; GET /, which is the page,
-    /v1/models, /health, /ready, /metrics, /openapi.json.
+    /v1/models, /health, /ready, /metrics, /openapi.json. WebSockets: /v1/realtime speaks OpenAI's protocol, / Vosk's.
 
     Examples:
 
@@ -66,5 +70,6 @@ def serve(
                 max_seconds,
                 patience,
                 grace,
+                live,
             )
         )

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -11,7 +12,7 @@ from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, Response
 from msgspec import Meta, Struct
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
@@ -20,11 +21,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from asr.server import openai
-from asr.server.door import GONE, Metrics, refused
+from asr.server import openai, realtime
+from asr.server.door import GONE, Keys, Metrics, refused
+from asr.server.live import Streams
 from asr.server.office import Office
 from asr.server.refusal import Refusal
-from asr.server.tasks import Answer, Ask, Hear
+from asr.server.tasks import Answer, Ask, Hear, Stream
 from lm.front import version
 
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
@@ -32,6 +34,7 @@ PAGE = (
     ("/", "page.html", "text/html; charset=utf-8"),
     ("/page.css", "page.css", "text/css; charset=utf-8"),
     ("/page.js", "page.js", "text/javascript; charset=utf-8"),
+    ("/microphone.js", "microphone.js", "text/javascript; charset=utf-8"),
 )
 # The page loads nothing from elsewhere, nor stands in others' frames.
 POLICY = (
@@ -55,6 +58,26 @@ class Next(Struct, forbid_unknown_fields=True, omit_defaults=True):
     min_probability: Annotated[float, Meta(ge=0, le=1)] | None = None
 
 
+class Expiry(Struct, forbid_unknown_fields=True):
+    """When a client secret expires."""
+
+    anchor: Literal["created_at"] = "created_at"
+    seconds: Annotated[int, Meta(ge=10, le=7200)] = 600
+
+
+class Kind(Struct, forbid_unknown_fields=True):
+    """Of a session; its settings are for session.update."""
+
+    type: Literal["transcription"] = "transcription"
+
+
+class Secret(Struct, forbid_unknown_fields=True):
+    """What a client secret is asked with."""
+
+    expires_after: Expiry = msgspec.field(default_factory=Expiry)
+    session: Kind = msgspec.field(default_factory=Kind)
+
+
 class Score(Struct, forbid_unknown_fields=True):
     """What `lm score` is asked."""
 
@@ -69,7 +92,7 @@ class Compare(Struct, forbid_unknown_fields=True):
     model: Model = "mixture"
 
 
-def make(office: Office, metrics: Metrics, created: int) -> FastAPI:
+def make(office: Office, streams: Streams, keys: Keys, metrics: Metrics, created: int) -> FastAPI:
     """The app. created: when the model was made, in seconds since 1970."""
 
     @asynccontextmanager
@@ -175,6 +198,29 @@ def make(office: Office, metrics: Metrics, created: int) -> FastAPI:
     async def compare(request: Request) -> Response:
         """What `lm compare --json` prints."""
         return await asked(request, "score", await _read(request, Compare))
+
+    @app.post("/v1/realtime/client_secrets", openapi_extra=_json(Secret))
+    async def client_secrets(request: Request) -> dict[str, Any]:
+        """A key for a while, with which a page may open live streams, as OpenAI's."""
+        seconds = (await _read(request, Secret)).expires_after.seconds
+        value, expires = keys.lend(seconds), int(time.time()) + seconds
+        return {"value": value, "expires_at": expires, "session": realtime.described(value, expires, realtime.Input())}
+
+    @app.websocket("/v1/realtime")
+    async def live(socket: WebSocket) -> None:
+        try:
+            realtime.check_query(socket.query_params)
+        except Refusal as refusal:
+            await socket.send_denial_response(refused(refusal))
+            return
+        await streams.serve(socket, Stream("realtime"))
+
+    @app.websocket("/{path:path}")  # as Vosk's server, which looks at none
+    async def vosk(socket: WebSocket, path: str) -> None:
+        if path.startswith("v1/"):
+            await socket.send_denial_response(refused(Refusal(404, "no such live stream: /v1/realtime, or /")))
+            return
+        await streams.serve(socket, Stream("vosk"))
 
     return app
 

@@ -6,6 +6,7 @@ import binascii
 import hmac
 import json
 import logging
+import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ LINGER = 2.0  # seconds in which the rest of a refused body is read, so that the
 METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 GONE = 499  # nginx' status of a client that didn't wait for the answer
 SHOWN = 200  # characters of a path that are logged
+KEY_PROTOCOL = "openai-insecure-api-key."  # before a key among the subprotocols of a WebSocket
+MOST_LENT = 10_000  # keys
 
 log = logging.getLogger("asr.server")
 
@@ -61,17 +64,54 @@ class Metrics:
         self.uploaded = Counter("nicebeach_received_bytes", "Bodies of requests.", registry=registry)
 
 
+class Keys:
+    """Any of which opens; none: nobody needs one. Some are lent for a while, and open WebSockets alone."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = keys
+        self._lent: dict[bytes, float] = {}  # and until when, on the monotonic clock
+
+    def lend(self, seconds: float) -> str:
+        """A key for so long, which browsers can send and pages may know. Raises Refusal if too many are lent."""
+        now = time.monotonic()
+        self._lent = {key: end for key, end in self._lent.items() if end > now}
+        if len(self._lent) >= MOST_LENT:
+            raise Refusal(429, f"{MOST_LENT} client secrets are in use: try again later", wait=60)
+        key = f"ek_{secrets.token_hex(16)}"
+        self._lent[key.encode()] = now + seconds
+        return key
+
+    def open(self, scope: Message) -> bool:
+        """Whether a request shows one."""
+        if not self._keys:
+            return True
+        authorization = header(scope, b"authorization")
+        socket = scope["type"] == "websocket"
+        # Browsers send passwords along by themselves, also with WebSockets that pages from elsewhere open.
+        shown = _bearer(authorization) or (b"" if socket else _password(authorization))
+        if socket and not shown:
+            named = (name for name in scope["subprotocols"] if name.startswith(KEY_PROTOCOL))
+            shown = next(named, "").removeprefix(KEY_PROTOCOL).encode()
+        lent = [key for key, end in self._lent.items() if end > time.monotonic()] if socket else []
+        fitting = [
+            hmac.compare_digest(shown, key) for key in (*self._keys, *lent)
+        ]  # all, so that the time tells nothing
+        return any(fitting)
+
+
 class Door:
     """Before an app."""
 
-    def __init__(self, app: App, keys: Sequence[bytes], bounds: Bounds, metrics: Metrics, recordings: str) -> None:
-        """keys: any of which opens; none: nobody needs one. recordings: the path to which these are sent."""
+    def __init__(self, app: App, keys: Keys, bounds: Bounds, metrics: Metrics, recordings: str) -> None:
+        """recordings: the path to which these are sent."""
         self._app, self._keys, self._bounds, self._metrics, self._recordings = app, keys, bounds, metrics, recordings
         self._held = 0  # bytes of bodies
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._visit(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._call(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -100,32 +140,63 @@ class Door:
             log.exception("a fault of nicebeach: please report it")
         finally:
             self._held -= body.bytes
-            seconds = time.monotonic() - started
-            route = getattr(scope.get("route"), "path", "none")
-            method = scope["method"] if scope["method"] in METHODS else "other"
-            self._metrics.requests.labels(route, method, status).inc()
-            self._metrics.seconds.labels(route).observe(seconds)
-            self._metrics.uploaded.inc(body.bytes)
-            fields = {
-                "client": (scope["client"] or [None])[0],
-                "method": scope["method"][:SHOWN],
-                "path": scope["path"][:SHOWN],
-                "status": status,
-                "seconds": round(seconds, 3),
-                "received": body.bytes,
-                "sent": sent,
-            }
-            log.info("request", extra={"fields": fields})
+            self._metrics.seconds.labels(_route(scope)).observe(time.monotonic() - started)
+            self._tell(scope, started, status, body.bytes, sent)
+
+    async def _call(self, scope: Message, receive: Receive, send: Send) -> None:
+        """A WebSocket. Its bounds are those of live streams, and of the protocol."""
+        started, status, code, received, sent = time.monotonic(), GONE, None, 0, 0
+
+        async def receiving() -> Message:
+            nonlocal received, code
+            message = await receive()
+            received += _size(message)
+            if message["type"] == "websocket.disconnect":
+                code = message["code"]
+            return message
+
+        async def sending(message: Message) -> None:
+            nonlocal status, code, sent
+            if message["type"] == "websocket.accept":
+                status = 101
+            status = message.get("status", status)
+            code = message["code"] if message["type"] == "websocket.close" else code
+            sent += _size(message)
+            await send(message)
+
+        try:
+            self._check_key(scope)
+            await self._app(scope, receiving, sending)
+        except Refusal as refusal:
+            await refused(refusal)(scope, receiving, sending)
+        except Exception:
+            log.exception("a fault of nicebeach: please report it")
+        finally:
+            self._tell(scope, started, status, received, sent, code=code)
+
+    def _tell(self, scope: Message, started: float, status: int, received: int, sent: int, **more: object) -> None:
+        """Count a request, and log it."""
+        asked = scope.get("method", "GET")
+        method = asked if asked in METHODS else "other"
+        self._metrics.requests.labels(_route(scope), method, status).inc()
+        self._metrics.uploaded.inc(received)
+        fields = {
+            "client": (scope["client"] or [None])[0],
+            "method": asked[:SHOWN],
+            "path": scope["path"][:SHOWN],
+            "status": status,
+            "seconds": round(time.monotonic() - started, 3),
+            "received": received,
+            "sent": sent,
+            **more,
+        }
+        log.info("request", extra={"fields": fields})
 
     def _limit(self, scope: Message) -> int:
         return OTHERS + (self._bounds.upload if scope["path"] == self._recordings else 0)
 
     def _check_key(self, scope: Message) -> None:
-        if not self._keys or scope["path"] == OPEN:
-            return
-        shown = _shown_key(header(scope, b"authorization"))
-        fitting = [hmac.compare_digest(shown, key) for key in self._keys]  # all, so that the time tells nothing
-        if not any(fitting):
+        if scope["path"] != OPEN and not self._keys.open(scope):
             raise Refusal(401, "a key is needed: send it as Authorization: Bearer KEY", code="invalid_api_key")
 
     def hold(self, count: int) -> None:
@@ -196,17 +267,32 @@ def header(scope: Message, name: bytes) -> bytes:
     return next((value for key, value in scope["headers"] if key == name), b"")
 
 
-def _shown_key(authorization: bytes) -> bytes:
-    """The key of a bearer or, as browsers ask for it, the password of a user of any name."""
+def subprotocol(scope: Message) -> str | None:
+    """What a WebSocket's client speaks, of what it names: the first that is no key."""
+    return next((name for name in scope["subprotocols"] if not name.startswith(KEY_PROTOCOL)), None)
+
+
+def _bearer(authorization: bytes) -> bytes:
     kind, _, value = authorization.partition(b" ")
-    if kind.lower() == b"bearer":
-        return value.strip()
-    if kind.lower() == b"basic":
-        try:
-            return base64.b64decode(value, validate=True).partition(b":")[2]
-        except binascii.Error:
-            return b""
-    return b""
+    return value.strip() if kind.lower() == b"bearer" else b""
+
+
+def _password(authorization: bytes) -> bytes:
+    """Of a user of any name, as browsers ask for it."""
+    kind, _, value = authorization.partition(b" ")
+    try:
+        return base64.b64decode(value, validate=True).partition(b":")[2] if kind.lower() == b"basic" else b""
+    except binascii.Error:
+        return b""
+
+
+def _route(scope: Message) -> str:
+    return getattr(scope.get("route"), "path", "none")
+
+
+def _size(message: Message) -> int:
+    """Of what a WebSocket's message has, bytes or characters."""
+    return len(message.get("bytes") or message.get("text") or b"")
 
 
 def refused(refusal: Refusal) -> Response:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.server.refusal import Refusal
-from asr.server.tasks import Answer, Ask, Desk, Fault, Hear
+from asr.server.tasks import Answer, Ask, Desk, Fault, Hear, Part, Stream
 from asr.workers import Died, Progress, Result, Workers, die_with_parent
 
 AGAIN = 1.0  # seconds until an office is started after one that died before it was open; doubled each time
@@ -41,19 +41,22 @@ def run(pipe: Connection, model: Path | None, most_seconds: float) -> None:
         pipe.send(str(error))
         return
     pipe.send(None)
-    with closing(Workers(desk.work)) as workers:
+    # Those who work on recordings stand back for streams (`Desk`), and can't undo that: streams have others.
+    with closing(Workers(desk.work)) as workers, closing(Workers(desk.live)) as live:
         while True:
-            if pipe in wait([pipe, *workers.pipes]):
+            if pipe in wait([pipe, *workers.pipes, *live.pipes]):
                 try:
                     key, task = pipe.recv()
                 except (EOFError, OSError):
                     return
                 if task is None:
-                    if workers.cancel(key):
+                    if workers.cancel(key) or live.cancel(key):
                         pipe.send(Died(key, signal.SIGKILL))
+                elif isinstance(task, Part):
+                    live.send(key, task)
                 else:
-                    workers.start(key, task)
-            for event in workers.wait(0):
+                    (live if isinstance(task, Stream) else workers).start(key, task)
+            for event in (*workers.wait(0), *live.wait(0)):
                 pipe.send(event)
 
 
@@ -75,7 +78,7 @@ class Job:
     """A task that was handed in. events: what is reported of it, and last an Answer or a Refusal."""
 
     key: int
-    task: Hear | Ask
+    task: Hear | Ask | Stream
     lane: Lane
     events: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
 
@@ -117,7 +120,7 @@ class Office:
         """Listen to the office, from the running event loop on."""
         asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._read)
 
-    def submit(self, lane: str, task: Hear | Ask) -> Job:
+    def submit(self, lane: str, task: Hear | Ask | Stream) -> Job:
         """Hand a task in. Raises Refusal if too many wait already."""
         self.refuse_if_full(lane)
         job = Job(self._count, task, self.lanes[lane])
@@ -129,7 +132,7 @@ class Office:
     def refuse_if_full(self, name: str) -> None:
         """Raises Refusal if `submit` would."""
         lane = self.lanes[name]
-        if len(lane.waiting) >= lane.most:
+        if lane.busy + len(lane.waiting) >= lane.slots + lane.most:
             seconds = 1 + len(lane.waiting) // lane.slots
             raise Refusal(429, f"{len(lane.waiting)} requests wait already: try again in {seconds} s", wait=seconds)
 
@@ -140,6 +143,10 @@ class Office:
     def count_busy(self, lane: str) -> int:
         """How many tasks are worked on."""
         return self.lanes[lane].busy
+
+    def send(self, job: Job, part: Part) -> None:
+        """Pass on what a stream's client sent. The next only when it was taken: the office waits for nobody."""
+        self._send(job.key, part)
 
     def cancel(self, job: Job) -> None:
         """Have nothing more done about a job; one that is done stays so."""
@@ -164,7 +171,7 @@ class Office:
                 self._running[job.key] = job
                 self._send(job.key, job.task)
 
-    def _send(self, key: int, task: Hear | Ask | None) -> None:
+    def _send(self, key: int, task: Hear | Ask | Stream | Part | None) -> None:
         with suppress(OSError):  # if it died, `_read` will notice
             self._pipe.send((key, task))
 

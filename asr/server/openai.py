@@ -185,15 +185,17 @@ def _usage(transcript: Transcript) -> dict[str, Any]:
 
 
 def _logprobs(words: Sequence[Word], want: Wanted, space: str = "") -> dict[str, Any]:
+    return {"logprobs": token_logprobs(words, space)} if want.logprobs else {}
+
+
+def token_logprobs(words: Sequence[Word], space: str = "") -> list[dict[str, Any]]:
     """The logarithms of confidences, a token each; joined, the tokens are the text. space: before the first."""
-    if not want.logprobs:
-        return {}
     items = []
     for token in tokens(words):
         text = space + token.text
         items.append({"token": text, "logprob": _log(token.confidence), "bytes": list(text.encode())})
         space = " "
-    return {"logprobs": items}
+    return items
 
 
 def _log(confidence: float) -> float:

@@ -9,20 +9,25 @@ import signal
 import socket
 import ssl
 import sys
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from asr.server.door import MEGABYTE, Bounds, Door, JsonLines, Metrics
+from asr.server.door import MEGABYTE, Bounds, Door, JsonLines, Keys, Metrics
 from asr.server.office import Lane, Office
 from lm.bundle import DEFAULT
 
+if TYPE_CHECKING:
+    from asr.server.live import Streams
+
 KEY_VARIABLE = "NICEBEACH_API_KEY"
 QUESTIONS = 64  # to the language models, that may wait
+MESSAGE = 4 * MEGABYTE  # bytes of a WebSocket's message, at most
 
 
 @dataclass(frozen=True)
@@ -40,28 +45,37 @@ class Settings:
     seconds: float = 7200.0  # of a recording
     patience: float = 10.0  # seconds in which a client may send nothing
     grace: int = 30  # seconds in which what is running is finished
+    live: int | None = None  # live streams at once; None: as many as keep up
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises ValueError or OSError if that can't be begun."""
     check_tls(settings.tls)
     listening = bound(settings.host, settings.port)
-    lanes = {"speech": Lane(settings.workers, settings.queue), "text": Lane(1, QUESTIONS)}
+    lanes = {"speech": Lane(settings.workers, settings.queue), "text": Lane(1, QUESTIONS), "live": Lane(1, 0)}
     with listening, closing(Office(settings.model, settings.seconds, lanes)) as office:
-        from asr.server import app  # which takes half a second, while the models are read
+        # Which take half a second, while the models are read.
+        from asr.server import app
+        from asr.server.live import Streams
 
-        metrics = Metrics()
+        metrics, keys = Metrics(), Keys(settings.keys)
+        cores = len(os.sched_getaffinity(0))
+        streams = Streams(office, metrics, cores, settings.live, settings.patience)
         created = int(((settings.model or DEFAULT) / "config.toml").stat().st_mtime)
         bounds = Bounds(
             upload=settings.upload * MEGABYTE,
             all_uploads=settings.upload * MEGABYTE * (settings.workers + settings.queue),
             patience=settings.patience,
         )
-        door = Door(app.make(office, metrics, created), settings.keys, bounds, metrics, app.TRANSCRIPTIONS)
+        made = app.make(office, streams, keys, metrics, created)
+        door = Door(made, keys, bounds, metrics, app.TRANSCRIPTIONS)
         config = uvicorn.Config(
             door,
             http=_patient(settings.patience),
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=MESSAGE,
+            ws_ping_interval=None,  # who sends nothing is not waited for, and who sends much answers late
+            log_level="warning",
             loop="asyncio",
             access_log=False,
             log_config=None,
@@ -71,7 +85,7 @@ def serve(settings: Settings) -> None:
             ssl_keyfile=settings.tls and settings.tls[1],
         )
         office.wait_open()
-        server = uvicorn.Server(config)
+        server = _graceful(config, streams)
         # From now on; and when it has ended uvicorn raises again what ended it, which shall be no fault.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, server.handle_exit)
@@ -142,6 +156,20 @@ def _raise_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def _graceful(config: uvicorn.Config, streams: "Streams") -> uvicorn.Server:
+    """A server at whose end live streams are told what they said last."""
+
+    class Graceful(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            streams.end()
+            last = time.monotonic() + (config.timeout_graceful_shutdown or 0)
+            while streams.running and not self.force_exit and time.monotonic() < last:
+                await asyncio.sleep(0.05)
+            await super().shutdown(sockets)
+
+    return Graceful(config)
+
+
 def _patient(seconds: float) -> type[asyncio.Protocol]:
     """A protocol that closes connections whose client does nothing for so long, though it is its turn.
 
@@ -156,6 +184,8 @@ def _patient(seconds: float) -> type[asyncio.Protocol]:
 
         def _look(self, before: object) -> None:
             if self.transport.is_closing() and not self.transport.get_write_buffer_size():
+                return
+            if self.transport.get_protocol() is not self:  # it has become a WebSocket
                 return
             waits = self.cycle is None or self.cycle.response_complete
             unread = self.transport.get_write_buffer_size()

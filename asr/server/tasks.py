@@ -1,7 +1,9 @@
 """What the child processes do: recordings to words, and what language models say."""
 
 import json
+import os
 import signal
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +15,10 @@ from asr.audio.errors import AudioError
 from asr.audio.reading import duration
 from asr.recognizer import USUAL_NATS, Recognizer, hot_word, total
 from asr.server import openai
+from asr.server.protocol import Protocol
+from asr.server.realtime import Realtime
 from asr.server.refusal import Refusal
+from asr.server.vosk import Vosk
 from asr.transcript import Segment, Transcript
 from asr.workers import Report
 from lm.answers import next_answer, score_answer
@@ -21,6 +26,7 @@ from lm.bundle import DEFAULT
 from lm.query import Models, open_models
 from lm.text.normalise import normalize
 
+STANDING_BACK = 5  # niceness of those who work on recordings, so that streams stay in time
 FREQUENT = -9.2  # log P by the n-gram without a context: words above it (900) need no help to be heard
 
 
@@ -38,6 +44,31 @@ class Ask:
 
     question: Literal["next", "score"]
     arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A client's live stream, of which `Told` is reported: once at first, and for each `Part` that is sent then."""
+
+    protocol: Literal["vosk", "realtime"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Of a message of a stream's client, or all of it; None: nothing more will come."""
+
+    data: str | bytes | None
+    last: bool = True
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a stream's client is told."""
+
+    messages: tuple[str, ...] = ()
+    sound: float = 0.0  # seconds that the part brought
+    busy: float = 0.0  # seconds of a processor that it cost
+    over: bool = False  # was that all?
 
 
 @dataclass(frozen=True)
@@ -81,7 +112,34 @@ class Desk:
         except Exception:
             return Fault(traceback.format_exc())
 
+    def live(self, task: Stream, report: Report) -> Fault:
+        """Attend to a stream. Returns only what is our fault: who has been told the rest cancels this."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            self._attend(task, report)
+        except MemoryError:
+            report(Refusal(500, "not enough memory: begin again", code="out_of_memory"))
+        except Exception:
+            return Fault(traceback.format_exc())
+        while True:
+            report.receive()
+
+    def _attend(self, task: Stream, report: Report) -> None:
+        protocol: Protocol = Vosk(self.recognizer) if task.protocol == "vosk" else Realtime(self._listening)
+        report(Told(tuple(protocol.begin())))
+        while not protocol.over:
+            message = _message(report)
+            began, heard = time.process_time(), protocol.seconds
+            try:
+                answers = protocol.end() if message is None else protocol.accept(message)
+            except Refusal as refusal:
+                report(refusal)
+                return
+            busy = time.process_time() - began
+            report(Told(tuple(answers), protocol.seconds - heard, busy, protocol.over))
+
     def _hear(self, task: Hear, report: Report) -> Answer:
+        os.setpriority(os.PRIO_PROCESS, 0, max(STANDING_BACK, os.getpriority(os.PRIO_PROCESS, 0)))
         want, path = task.want, task.path
         too_long = Refusal(400, f"file: lasts longer than {self._most:g} s: divide it", "file", "audio_too_long")
         if (duration(path) or 0.0) > self._most:
@@ -123,6 +181,17 @@ class Desk:
             return Answer(openai.JSON, json.dumps(ask(self.models, **task.arguments)))
         except ValueError as error:
             raise Refusal(400, str(error), code="invalid_value") from None
+
+
+def _message(report: Report) -> str | bytes | None:
+    """The next one of a stream's client, put together; None: none will come."""
+    part: Part = report.receive()
+    message = part.data
+    while not part.last:
+        report(Told())
+        part = report.receive()
+        message += part.data  # type: ignore[operator]  # both are of one type
+    return message
 
 
 def rare_words(recognizer: Recognizer, prompt: str) -> list[str]:
