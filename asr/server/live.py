@@ -9,7 +9,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 from prometheus_client import Counter, Gauge, Histogram
 
 from asr.server import realtime
-from asr.server.door import Metrics, refused, subprotocol
+from asr.server.door import Message, Metrics, refused, subprotocol
 from asr.server.office import Job, Office
 from asr.server.refusal import Refusal
 from asr.server.tasks import Part, Stream, Told
@@ -99,7 +99,7 @@ class Streams:
                     await socket.send_text(text)
             if told.over:
                 return code, reason
-            message = await self._next(socket, patience)
+            message = await self._next(socket, job, patience)
             patience = IDLE
             if message is None:
                 code, reason = RESTART, "the server ends"
@@ -122,29 +122,37 @@ class Streams:
             self._sound, self._busy = self._sound / 2, self._busy / 2
         return told
 
-    async def _next(self, socket: WebSocket, patience: float) -> str | bytes | None:
-        """The client's next message; None if the server ends."""
+    async def _next(self, socket: WebSocket, job: Job, patience: float) -> str | bytes | None:
+        """The client's next message; None if the server ends. Raises Refusal if nothing comes, or the process dies."""
         message = asyncio.ensure_future(socket.receive())
+        death = asyncio.ensure_future(job.events.get())
         ending = asyncio.ensure_future(self._ending.wait())
+        awaited = {message, death, ending}
         try:
-            await asyncio.wait({message, ending}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(awaited, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if death.done():
+                raise death.result()
             if message.done():
-                received = message.result()
-            elif ending.done():
+                return _content(message.result())
+            if ending.done():
                 return None
-            else:
-                raise Refusal(408, f"nothing came for {patience:g} s: begin again")
+            raise Refusal(408, f"nothing came for {patience:g} s: begin again")
         finally:
-            message.cancel()
-            ending.cancel()
-        if received["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(received["code"])
-        text = received.get("text")
-        return received["bytes"] if text is None else text
+            for future in awaited:
+                future.cancel()
 
     async def _close(self, socket: WebSocket, code: int, reason: str) -> None:
         with contextlib.suppress(WebSocketDisconnect):
             await socket.close(code, reason.encode()[:REASON].decode(errors="ignore"))
+
+
+def _content(message: Message) -> str | bytes:
+    """Of what came. Raises WebSocketDisconnect if that is the end."""
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message["code"])
+    text = message.get("text")
+    content: str | bytes = message["bytes"] if text is None else text
+    return content
 
 
 def _parts(message: str | bytes | None) -> Iterator[Part]:

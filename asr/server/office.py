@@ -206,6 +206,8 @@ class Office:
             self.deaths += 1
             log.error("a worker died of signal %s", event.signal)
             problem = "the process that worked on it died: the recording may be damaged; try again"
+            if isinstance(job.task, Stream):
+                problem = "the process that listened died: begin again"
             outcome = Refusal(500, problem, code="worker_died")
         elif isinstance(event.value, Fault):
             log.error("a fault of nicebeach: please report it", extra={"fields": {"trace": event.value.trace}})

@@ -26,7 +26,7 @@ ANYTHING_ELSE = "[unk]"  # in Vosk's lists of phrases; ours are always open to i
 class Config(Struct, forbid_unknown_fields=True, frozen=True):
     """What a client may set, with what Vosk's server has otherwise."""
 
-    sample_rate: float = 8000.0
+    sample_rate: Annotated[float, Meta(gt=0, le=1_000_000)] = 8000.0
     words: bool = True
     phrase_list: Annotated[tuple[str, ...], Meta(max_length=10_000)] = ()
     max_alternatives: Annotated[int, Meta(ge=0, le=100)] = 0
@@ -86,7 +86,7 @@ class Vosk:
                     recognizer = recognizer.with_grammar(phrases)
                 rate, nbest = round(config.sample_rate), max(1, config.max_alternatives)
                 self._live = recognizer.live(rate, endpointing=endpointing, nbest=nbest, style=config.style)
-            except (AudioError, ValueError, OverflowError) as error:
+            except (AudioError, ValueError) as error:
                 raise Refusal(400, f"config: {error}") from None
             self._recognizer = recognizer
         return self._live

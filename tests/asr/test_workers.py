@@ -120,6 +120,26 @@ def test_workers_report_and_end() -> None:
     assert {event for event in events if event.key == 1} == {Progress(1, "begun"), Died(1, signal.SIGUSR1)}
 
 
+def test_workers_take_what_is_sent_meanwhile() -> None:
+    def work(item: int, report: Report) -> int:
+        while (sent := report.receive()) is not None:
+            report(item + sent)
+        return item
+
+    workers = Workers(work)
+    workers.start(0, 10)
+    workers.start(1, 20)
+    for key, value in ((0, 1), (1, 2), (2, 3), (0, 4), (0, None), (1, None)):
+        workers.send(key, value)
+    events = []
+    while workers.busy:
+        events += workers.wait()
+    workers.send(0, 5)  # nobody listens any more
+    workers.close()
+    assert [event for event in events if event.key == 0] == [Progress(0, 11), Progress(0, 14), Result(0, 10)]
+    assert [event for event in events if event.key == 1] == [Progress(1, 22), Result(1, 20)]
+
+
 def test_what_is_cancelled_tells_nothing_more() -> None:
     """Be its result under way or not; and who is killed while idle gets nothing more to do."""
 

@@ -83,6 +83,10 @@ class Server:
     def workers(self) -> list[int]:
         return children(self.office())
 
+    def streams(self) -> list[int]:
+        """Those of the workers who attend to live streams: they don't stand back."""
+        return [pid for pid in self.workers() if alive(pid) and os.getpriority(os.PRIO_PROCESS, pid) == 0]
+
     def files(self) -> int:
         """How many files and sockets its own process has open."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
@@ -103,6 +107,10 @@ class Server:
 
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
 
 
 def command_line(pid: int) -> bytes:
