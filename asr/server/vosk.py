@@ -30,7 +30,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     words: bool = True
     phrase_list: Annotated[tuple[str, ...], Meta(max_length=10_000)] = ()
     max_alternatives: Annotated[int, Meta(ge=0, le=100)] = 0
-    style: Style = Style.plain  # ours: Vosk has nothing else
+    style: Style | None = Style.plain  # ours: Vosk has nothing else; None: readable if the model can
 
 
 class Message(Struct, forbid_unknown_fields=True):

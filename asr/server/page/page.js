@@ -450,6 +450,95 @@ $("reset").addEventListener("click", () => {
   rank();
 });
 
+// --- Live ------------------------------------------------------------------------------------------------------
+
+const BEHIND = 10; // chunks without an answer, a second, from which on that is told
+let captions = null; // a promise of what ends them, while there are some
+
+if (!navigator.mediaDevices) {
+  $("listen").disabled = true;
+  $("live-state").textContent = "The microphone needs https, unless the page comes from this machine.";
+}
+
+$("listen").addEventListener("click", async () => {
+  if (captions) {
+    const stop = await captions;
+    stop?.();
+    return;
+  }
+  tell("");
+  $("listen").textContent = "Stop captions";
+  captions = caption().catch((error) => {
+    tell(`There are no captions: ${error.message}`);
+    endCaptions();
+  });
+});
+
+function endCaptions() {
+  captions = null;
+  $("listen").textContent = "Start captions";
+  $("live-state").textContent = $("growing").textContent = "";
+}
+
+// Captions until what it returns is called, or the server ends them.
+async function caption() {
+  $("live-state").textContent = "Connecting";
+  const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const context = new AudioContext();
+  const release = () => {
+    microphone.getTracks().forEach((track) => track.stop());
+    if (context.state !== "closed") context.close();
+  };
+  try {
+    await context.audioWorklet.addModule("microphone.js");
+    const socket = await connected();
+    socket.send(JSON.stringify({ config: { sample_rate: context.sampleRate, words: false, style: null } }));
+    const worklet = new AudioWorkletNode(context, "microphone");
+    let unanswered = 0;
+    worklet.port.onmessage = ({ data }) => {
+      if (socket.readyState !== WebSocket.OPEN || context.state === "closed") return;
+      socket.send(data);
+      unanswered += 1;
+    };
+    socket.onmessage = ({ data }) => {
+      unanswered -= 1;
+      $("live-state").textContent = unanswered < BEHIND ? "Listening" : `${Math.round(unanswered / 10)} s behind`;
+      const { partial = "", text } = JSON.parse(data);
+      $("growing").textContent = partial;
+      if (!text) return;
+      $("captions").append(made("p", { textContent: text }));
+      $("captions").scrollTop = $("captions").scrollHeight;
+    };
+    socket.onclose = ({ code, reason }) => {
+      release();
+      endCaptions();
+      if (code !== 1000) tell(`The captions ended: ${reason || "the server is gone"}.`);
+    };
+    context.createMediaStreamSource(microphone).connect(worklet);
+    return () => {
+      release();
+      if (socket.readyState === WebSocket.OPEN) socket.send('{"eof": 1}');
+    };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+// A WebSocket with a key that the page may know, as browsers send no other with one.
+async function connected() {
+  const response = await fetch("v1/realtime/client_secrets", { method: "POST", body: "{}" });
+  if (!response.ok) throw new Error(await problemOf(response));
+  const { value } = await response.json();
+  const address = new URL(".", location.href).href.replace(/^http/, "ws");
+  const socket = new WebSocket(address, ["vosk", `openai-insecure-api-key.${value}`]);
+  await new Promise((done, fail) => {
+    socket.onopen = done;
+    socket.onclose = () => fail(new Error("the server has no room for another stream, or is gone: try again later"));
+  });
+  return socket;
+}
+
 // --- Next word -------------------------------------------------------------------------------------------------
 
 const MODELS = { ngram: "n-gram", lstm: "LSTM", mixture: "Both" };

@@ -167,11 +167,10 @@ def test_vosk_refuses_by_name(server: Any, messages: Sequence[str | bytes], prob
     with connect(server) as socket:
         for message in messages:
             socket.send(message)
-        with pytest.raises(exceptions.ConnectionClosedError) as error:
-            while True:
-                socket.recv(60)
-    assert error.value.rcvd.code == 1008
-    assert problem in error.value.rcvd.reason
+        with pytest.raises(exceptions.ConnectionClosedError):
+            list(socket)
+    assert socket.close_code == 1008
+    assert problem in socket.close_reason
 
 
 # --- OpenAI -----------------------------------------------------------------------------------------------
@@ -376,9 +375,12 @@ def test_openai_errors(server: Any, samples: np.ndarray) -> None:
         ({"type": "session.update", "session": audio(transcription={"delay": "low"})}, "delay"),
         ({"type": "session.update", "session": audio(transcription={"keywords": ["!!!"]})}, "keywords"),
         ({"type": "session.update", "session": audio(turn_detection={"type": "server_vad", "threshold": 0.9})}, "0.5"),
-        ({"type": "session.update", "session": audio(turn_detection={"type": "semantic_vad", "eagerness": "low"})}, "low"),
+        (
+            {"type": "session.update", "session": audio(turn_detection={"type": "semantic_vad", "eagerness": 1})},
+            "eager",
+        ),
         ({"type": "session.update", "session": audio(rate=10)}, "10 Hz"),
-    ]  # fmt: skip
+    ]
     with connect(server, "/v1/realtime") as socket:
         assert json.loads(socket.recv(60))["type"] == "session.created"
         for number, (event, problem) in enumerate(wrong):
@@ -511,9 +513,9 @@ def test_clients_that_say_nothing_or_too_much_are_closed(server: Any) -> None:
 @pytest.mark.usefixtures("unused")
 def test_what_no_pipe_holds_is_heard(server: Any) -> None:
     """Messages as long as may be, of both kinds; of clients that don't wait for answers, too."""
-    sound = np.zeros(1_000_000, "<i2")
+    sound = np.zeros(300_000, "<i2")
     with connect(server) as socket:
-        socket.send(json.dumps({"config": {"sample_rate": 96_000}}))
+        socket.send(json.dumps({"config": {"sample_rate": 48_000}}))
         for _ in range(3):
             socket.send(sound.tobytes())
         socket.send('{"eof": 1}')
@@ -522,7 +524,7 @@ def test_what_no_pipe_holds_is_heard(server: Any) -> None:
     with connect(server, "/v1/realtime") as socket:
         socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(sound).decode()}))
         socket.send(json.dumps({"type": "input_audio_buffer.commit"}))
-        kinds = []
-        while "error" not in kinds and not kinds[-1:] == ["conversation.item.input_audio_transcription.completed"]:
+        kinds: list[str] = []
+        while ITEM[-1] not in kinds:
             kinds.append(json.loads(socket.recv(60))["type"])
         assert "input_audio_buffer.committed" in kinds

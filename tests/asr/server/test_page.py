@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
+import runpy
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import soundfile
 
 from asr.recognizer import Recognizer
 
+until = runpy.run_path(str(Path(__file__).with_name("running.py")))["until"]
 DATA = Path(__file__).parents[2] / "data"
 TALK = DATA / "5789-70653-0013.flac"
 SECOND = DATA / "1970-28415-0034.flac"
@@ -146,6 +150,44 @@ def test_the_microphone_is_recorded(page: Any) -> None:
     assert np.abs(sound).max() > 0.01
 
 
+def test_captions_of_the_microphone_by_keyboard(page: Any, server: Any, tiny_bundle: Path) -> None:
+    """Words that may change, then those that stay, which screen readers are told."""
+    page.get_by_role("tab", name="Transcribe").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.id") == "tab-live"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("status").filter(has_text="Listening").wait_for()
+    growing = page.locator("#growing").filter(has_text=re.compile(r"\w"))
+    growing.wait_for()
+    faint, usual = (
+        page.locator(name).evaluate("node => getComputedStyle(node).color") for name in ("#growing", "body")
+    )
+    assert faint != usual
+    page.keyboard.press("Enter")  # what was said last is told
+    final = page.get_by_role("log").locator("p")
+    final.wait_for()
+    assert final.evaluate("node => getComputedStyle(node).color") == usual
+    vocabulary = Recognizer(tiny_bundle).search.vocabulary
+    assert all(word in vocabulary for word in final.inner_text().split())
+    page.get_by_role("button", name="Start captions").wait_for()
+    until(lambda: server.metric('nicebeach_busy{lane="live"}') == 0)
+
+
+def test_captions_that_find_no_room_say_so(page: Any, server: Any, problems: list[str]) -> None:
+    client = pytest.importorskip("websockets.sync.client")
+    with ExitStack() as stack:
+        for _ in range(3):
+            headers = {"Authorization": f"Bearer {server.key}"}
+            stack.enter_context(client.connect(server.url.replace("http", "ws"), additional_headers=headers))
+        page.get_by_role("tab", name="Live").click()
+        page.get_by_role("button", name="Start captions").click()
+        page.get_by_role("alert").filter(has_text="no room").wait_for()
+    page.get_by_role("button", name="Start captions").wait_for()
+    problems.clear()  # browsers tell of the 429
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(page: Any, scheme: str) -> None:
     """AXE names the file axe.min.js of the package axe-core of npm."""
@@ -155,7 +197,9 @@ def test_axe_finds_nothing_serious(page: Any, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)
     page.set_input_files("#file", TALK)
     page.locator(".words button").first.click()
-    for tab in ("Transcribe", "Why", "Next word"):
+    page.evaluate("$('growing').append('words that may change')")
+    page.evaluate("$('captions').append(made('p', { textContent: 'words that stay' }))")
+    for tab in ("Transcribe", "Why", "Live", "Next word"):
         page.get_by_role("tab", name=tab).click()
         if tab == "Next word":
             page.locator("#models button").first.wait_for()
