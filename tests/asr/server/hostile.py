@@ -17,6 +17,12 @@ METHODS = ("GET", "PUT", "BREW", "OPTIONS", "DELETE")
 PLACES = ("../" * 20 + "etc/passwd", "%00", "%2e%2e/", "?" * 9000, "é")
 FIELDS = ("temperature", "language", "stream", "prompt[]")
 BODIES = (b"{", b"[" * 100_000, b"\xff\xfe", b"null", b"1e999", b"")
+UPGRADE = (
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
+    "Sec-WebSocket-Version: 13",
+)
 NAMES = (
     "../../../etc/passwd",
     "/etc/shadow",
@@ -62,7 +68,19 @@ def requests(chance: random.Random) -> Iterator[tuple[str, bytes, str]]:
         lambda: question(PATHS[1], json.dumps({"text": "a " * chance.choice([1, 100_000]), "top": -1}).encode()),
         lambda: question(PATHS[2], json.dumps({"texts": [""] * chance.choice([0, 1, 101])}).encode()),
         lambda: question(PATHS[1], json.dumps({"text": "", "word": chance.choice(NAMES)}).encode()),
-        lambda: head("GET", "/", 0, "x", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: x"),
+        lambda: head("GET", "/", 0, "x", *UPGRADE[:2], "Sec-WebSocket-Key: x"),
+        lambda: head("GET", "/", None, "x", *UPGRADE, key=chance.choice(NAMES)) + frame(1, b"hello"),
+        lambda: stream(chance),  # and nothing more
+        lambda: stream(chance, frame(chance.choice([1, 2]), b"hello")),
+        lambda: stream(chance, frame(1, chance.choice([b"{}", b'{"config": {"sample_rate": 1e9}}', *BODIES]))),
+        lambda: stream(chance, frame(2, bytes(chance.choice([0, 1, 3201, 100_000])))),
+        lambda: stream(chance, *[frame(2, chance.randbytes(3200))] * 5, frame(1, b'{"eof": 1}')),
+        lambda: stream(chance, frame(1, b'{"type": "input_audio_buffer.append", "audio": "%s"}' % (b"AAAA" * 10_000))),
+        lambda: stream(chance, frame(2, b"x", length=chance.choice([10**6, 2**31, 2**63 - 1]))),  # and nothing more
+        lambda: stream(chance, frame(2, bytes(1000), masked=False)),
+        lambda: stream(chance, frame(1, b"a", end=False), *[frame(0, b"b" * 9000, end=False)] * 600),
+        lambda: stream(chance, *[frame(9, b"ping")] * 500, frame(chance.choice([3, 7, 11, 15]), b"x")),
+        lambda: stream(chance, frame(8, chance.choice([b"", b"x", b"\x03\xe7", b"\x03\xe8" + b"\xff" * 99]))),
         lambda: head("GET", "/", 0, "x", *(f"X-{number}: {'y' * 800}" for number in range(200))),
         lambda: bytes(chance.randrange(256) for _ in range(chance.randrange(1, 2000))),
         lambda: struct.pack(">HBBHI", 0x1603, 1, 0, 200, 0) * 50,  # TLS where there is none
@@ -73,6 +91,18 @@ def requests(chance: random.Random) -> Iterator[tuple[str, bytes, str]]:
     while True:
         for number, make in enumerate(kinds):
             yield f"kind {number}", make(), chance.choice(["read", "read", "go", "reset"])
+
+
+def stream(chance: random.Random, *frames: bytes) -> bytes:
+    """A WebSocket in either protocol, and what is sent at once."""
+    return head("GET", chance.choice(["/", "/v1/realtime"]), None, "x", *UPGRADE) + b"".join(frames)
+
+
+def frame(code: int, content: bytes, *, end: bool = True, masked: bool = True, length: int | None = None) -> bytes:
+    """A frame of that opcode, which may lie about its length."""
+    size, mask = len(content) if length is None else length, 128 * masked
+    sizes = bytes([mask | size]) if size < 126 else struct.pack(">BQ", mask | 127, size)
+    return bytes([128 * end | code]) + sizes + bytes(4 * masked) + content  # a mask of zeros changes nothing
 
 
 def upload(sound: bytes, name: str = "talk.wav", length: object = None, **fields: str) -> bytes:

@@ -35,6 +35,7 @@ DATA = Path(__file__).parents[2] / "data"
 TALK = DATA / "5789-70653-0013.flac"
 WORKING = 'nicebeach_busy{lane="speech"}'
 WAITING = 'nicebeach_waiting{lane="speech"}'
+LIVE = 'nicebeach_busy{lane="live"}'
 
 
 @pytest.fixture(scope="module")
@@ -369,7 +370,7 @@ def test_the_models_are_read_again_where_their_process_is_killed(server: Any, lo
 def test_hostile_requests(server: Any) -> None:
     """Good ones are answered meanwhile, nothing is left, and no 500 is without a line in the log."""
     hostile = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("hostile.py"))))
-    attacks = [*islice(hostile.requests(random.Random(1)), 260)]
+    attacks = [*islice(hostile.requests(random.Random(1)), 266)]
     files, logged = server.files(), len(server.lines())
 
     def attack(request: tuple[str, bytes, str]) -> bytes:
@@ -378,7 +379,7 @@ def test_hostile_requests(server: Any) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(attack, attacks))
         assert server.ask("/v1/lm/next", text="the")[0] == 200
-    until(lambda: server.metric(WORKING) + server.metric(WAITING) == 0)
+    until(lambda: server.metric(WORKING) + server.metric(WAITING) + server.metric(LIVE) == 0)
     assert server.send(TALK.read_bytes())[0] == 200
     until(lambda: server.files() <= files + 1)
     assert not [*server.temporary.iterdir()]
@@ -419,7 +420,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_at_the_end_what_was_begun_is_answered(
     server: Any, tiny_bundle: Path, certificate: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """Here over TLS. Requests that wait, too; all processes are sent SIGTERM, as service managers do."""
+    """Here over TLS. Requests that wait, and streams, too; all processes are sent SIGTERM, as service managers do."""
+    websockets = pytest.importorskip("websockets.sync.client", reason="no websockets")
+    exceptions = pytest.importorskip("websockets.exceptions")
     cert, key = certificate
     options = ["--model", tiny_bundle, "--workers", 1, "--queue", 8, "--tls-cert", cert, "--tls-key", key]
     other = running.Server(tmp_path, *options, key=None)
@@ -438,7 +441,10 @@ def test_at_the_end_what_was_begun_is_answered(
         return sum(float(line.split()[1]) for line in tasks) == 4
 
     sound = (DATA / "1970-28415-0034.flac").read_bytes()
-    with ThreadPoolExecutor() as threads:
+    address = other.url.replace("https", "wss")
+    with ThreadPoolExecutor() as threads, websockets.connect(address, ssl=context) as stream:
+        stream.send(bytes(3200))
+        stream.recv(60)
         get(TRANSCRIPTIONS, *form(sound))  # so that there is a worker
         worker = other.workers()[0]
         os.kill(worker, signal.SIGSTOP)
@@ -448,6 +454,10 @@ def test_at_the_end_what_was_begun_is_answered(
             os.kill(pid, signal.SIGTERM)
         os.kill(worker, signal.SIGCONT)
         texts = {json.loads(request.result())["text"] for request in requests}
+        assert json.loads(stream.recv(60)) == {"text": ""}
+        with pytest.raises(exceptions.ConnectionClosedError):
+            stream.recv(60)
+        assert (stream.close_code, stream.close_reason) == (1012, "the server ends")
     assert len(texts) == 1
     assert other.process.wait(60) == 0
     assert not [*other.temporary.iterdir()]
