@@ -1,15 +1,15 @@
 """Live streams over WebSockets: how many fit, and the way of each to a process of its own and back."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
 from prometheus_client import Counter, Gauge, Histogram
 
 from asr.server import realtime
-from asr.server.door import Message, Metrics, refused, subprotocol
+from asr.server.door import Metrics, refused, subprotocol
 from asr.server.office import Job, Office
 from asr.server.refusal import Refusal
 from asr.server.tasks import Part, Stream, Told
@@ -19,6 +19,7 @@ FULL = 0.875  # of the processors may be taken; the rest is for utterances that 
 SHARE = 0.125  # of a processor that a stream takes, until it is measured
 KNOWN, LEARNED = 60.0, 1200.0  # seconds of sound for which that counts, and of which half is forgotten then
 IDLE = 60.0  # seconds in which a client may send nothing, once it has begun
+AHEAD = 16  # messages that are read before it is their turn
 PART = 48_000  # bytes, or a third as many characters, that fit in a pipe at once
 REASON = 120  # bytes of a close frame's reason
 NORMAL, WRONG, FAULT, RESTART, LATER = 1000, 1008, 1011, 1012, 1013  # codes of close frames
@@ -65,17 +66,21 @@ class Streams:
             self._refused.inc()
             await socket.send_denial_response(refused(refusal))
             return
+        client = Client(socket)
         try:
-            await socket.accept(subprotocol(socket.scope))
-            await self._close(socket, *await self._talk(socket, job))
-        except Refusal as refusal:
-            if task.protocol == "realtime":
-                await socket.send_text(realtime.fault(refusal))
-            code = LATER if refusal.status in (429, 503) else WRONG if refusal.status < 500 else FAULT
-            await self._close(socket, code, refusal.message)
+            await client.accept()
+            try:
+                code, reason = await self._talk(client, job)
+            except Refusal as refusal:
+                if task.protocol == "realtime":
+                    await client.send(realtime.fault(refusal))
+                code = LATER if refusal.status in (429, 503) else WRONG if refusal.status < 500 else FAULT
+                reason = refusal.message
+            await client.close(code, reason)
         except (WebSocketDisconnect, TimeoutError):  # it is gone, or doesn't read
             pass
         finally:
+            client.forget()
             self._office.cancel(job)
 
     def _begin(self, task: Stream) -> Job:
@@ -89,29 +94,35 @@ class Streams:
         self._office.lanes[LANE].slots = self.most
         return self._office.submit(LANE, task)
 
-    async def _talk(self, socket: WebSocket, job: Job) -> tuple[int, str]:
+    async def _talk(self, client: "Client", job: Job) -> tuple[int, str]:
         """Until it ends; the code and the reason of the close frame. Raises Refusal, WebSocketDisconnect."""
-        told = await self._told(job)
+        told = await self._told(client, job)
         patience, code, reason = self._patience, NORMAL, ""
         while True:
             for text in told.messages:
-                async with asyncio.timeout(IDLE):
-                    await socket.send_text(text)
+                await client.send(text)
             if told.over:
                 return code, reason
-            message = await self._next(socket, job, patience)
-            patience = IDLE
-            if message is None:
-                code, reason = RESTART, "the server ends"
-            started = time.monotonic()
+            try:
+                # A death first, then the server's end, then what came.
+                message = await client.first(
+                    job.events.get(), self._ending.wait(), client.inbox.get(), patience=patience
+                )
+            except TimeoutError:
+                raise Refusal(408, f"nothing came for {patience:g} s: begin again") from None
+            if isinstance(message, Refusal):
+                raise message
+            if message is True:
+                message, code, reason = None, RESTART, "the server ends"
+            started, patience = time.monotonic(), IDLE
             for part in _parts(message):
                 self._office.send(job, part)
-                told = await self._told(job)
+                told = await self._told(client, job)
             self._seconds.observe(time.monotonic() - started)
 
-    async def _told(self, job: Job) -> Told:
+    async def _told(self, client: "Client", job: Job) -> Told:
         """What the process answers to a part."""
-        told = await job.events.get()
+        told = await client.first(job.events.get())
         if isinstance(told, Refusal):
             raise told
         assert isinstance(told, Told)
@@ -122,37 +133,55 @@ class Streams:
             self._sound, self._busy = self._sound / 2, self._busy / 2
         return told
 
-    async def _next(self, socket: WebSocket, job: Job, patience: float) -> str | bytes | None:
-        """The client's next message; None if the server ends. Raises Refusal if nothing comes, or the process dies."""
-        message = asyncio.ensure_future(socket.receive())
-        death = asyncio.ensure_future(job.events.get())
-        ending = asyncio.ensure_future(self._ending.wait())
-        awaited = {message, death, ending}
+
+class Client:
+    """The other side. It is read ahead, so that its pings are answered, and it is missed when it goes.
+
+    Its methods raise WebSocketDisconnect then, and TimeoutError if nobody takes what is sent.
+    """
+
+    def __init__(self, socket: WebSocket) -> None:
+        self.inbox: asyncio.Queue[str | bytes] = asyncio.Queue(AHEAD)
+        self._socket = socket
+        self._here: asyncio.Task[None] | None = None
+
+    async def accept(self) -> None:
+        await self._socket.accept(subprotocol(self._socket.scope))
+        self._here = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        """Until it is gone."""
+        while (message := await self._socket.receive())["type"] != "websocket.disconnect":
+            text = message.get("text")
+            await self.inbox.put(message["bytes"] if text is None else text)
+
+    async def send(self, text: str) -> None:
+        async with asyncio.timeout(IDLE):
+            await self._socket.send_text(text)
+
+    async def close(self, code: int, reason: str) -> None:
+        await self._socket.close(code, reason.encode()[:REASON].decode(errors="ignore"))
+
+    async def first(self, *awaited: Coroutine[Any, Any, Any], patience: float | None = None) -> Any:
+        """What is there first, or of several the first. Raises TimeoutError if there is nothing for so long."""
+        assert self._here
+        futures = [asyncio.ensure_future(one) for one in awaited]
         try:
-            await asyncio.wait(awaited, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-            if death.done():
-                raise death.result()
-            if message.done():
-                return _content(message.result())
-            if ending.done():
-                return None
-            raise Refusal(408, f"nothing came for {patience:g} s: begin again")
+            await asyncio.wait({self._here, *futures}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            for future in futures:
+                if future.done():
+                    return future.result()
+            if self._here.done():
+                raise WebSocketDisconnect
+            raise TimeoutError
         finally:
-            for future in awaited:
+            for future in futures:
                 future.cancel()
 
-    async def _close(self, socket: WebSocket, code: int, reason: str) -> None:
-        with contextlib.suppress(WebSocketDisconnect):
-            await socket.close(code, reason.encode()[:REASON].decode(errors="ignore"))
-
-
-def _content(message: Message) -> str | bytes:
-    """Of what came. Raises WebSocketDisconnect if that is the end."""
-    if message["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(message["code"])
-    text = message.get("text")
-    content: str | bytes = message["bytes"] if text is None else text
-    return content
+    def forget(self) -> None:
+        """Read no more."""
+        if self._here:
+            self._here.cancel()
 
 
 def _parts(message: str | bytes | None) -> Iterator[Part]:

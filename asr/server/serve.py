@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "NICEBEACH_API_KEY"
 QUESTIONS = 64  # to the language models, that may wait
-MESSAGE = 4 * MEGABYTE  # bytes of a WebSocket's message, at most
+MESSAGE = MEGABYTE  # bytes of a WebSocket's message, at most
 
 
 @dataclass(frozen=True)

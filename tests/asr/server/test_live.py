@@ -501,7 +501,7 @@ def test_a_process_that_is_killed_costs_its_stream_alone(server: Any, samples: n
 @pytest.mark.usefixtures("unused")
 def test_clients_that_say_nothing_or_too_much_are_closed(server: Any) -> None:
     with connect(server) as silent, connect(server, max_size=None) as loud:
-        loud.send(bytes(5_000_000))
+        loud.send(bytes(1_100_000))
         with pytest.raises(exceptions.ConnectionClosedError) as error:
             loud.recv(60)
         assert error.value.rcvd.code == 1009

@@ -47,7 +47,8 @@ with tempfile.TemporaryDirectory() as folder:
             try:
                 with connect(address, additional_headers={"Authorization": f"Bearer {server.key}"}) as socket:
                     socket.send(json.dumps({"config": {"sample_rate": 16_000, "words": False}}))
-                    socket.send(SAMPLES)
+                    for start in range(0, len(SAMPLES), 6400):
+                        socket.send(SAMPLES[start : start + 6400])
                     socket.send('{"eof": 1}')
                     return " ".join(json.loads(message).get("text", "") for message in socket).strip()
             except InvalidStatus:

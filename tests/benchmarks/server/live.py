@@ -1,0 +1,111 @@
+"""How many live streams a server keeps in time, and how late their words come.
+
+    python tests/benchmarks/server/live.py [--seconds N] STREAMS...
+
+So many clients at once (14) play the recordings of tests/data, glued together, each from another place, in real time
+and chunks of 100 ms, by Vosk's protocol, to a server with the models that ship, on two cores, which the clients share.
+Columns: answer, from a chunk to its answer, p50, p95 and the longest, s; word, from a word's end to the first partial
+that shows it in its place, p50 and p95 of those that were shown before their utterance ended, s; share of such words;
+end, from the last chunk to its answer, the longest, s; core, what a stream takes of one, as the server counts it;
+memory of all the server's processes, what they share counted once (PSS), MB, while they run.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import runpy
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import soundfile
+from websockets.asyncio.client import connect
+
+TESTS = Path(__file__).parents[2]
+running = SimpleNamespace(**runpy.run_path(str(TESTS / "asr/server/running.py")))
+RATE = 16_000
+CHUNK = RATE // 10
+
+
+@dataclass
+class Seen:
+    """What clients measure, s."""
+
+    answers: list[float] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+    words: list[float] = field(default_factory=list)
+    unseen: int = 0  # words that no partial showed
+
+
+async def client(address: str, samples: np.ndarray, delay: float, seen: Seen) -> None:
+    """Play samples, int16, after a delay."""
+    await asyncio.sleep(delay)
+    async with connect(address) as socket:
+        await socket.send(json.dumps({"config": {"sample_rate": RATE}}))
+        began = time.monotonic()
+        sent: list[float] = []
+
+        async def play() -> None:
+            for start in range(0, len(samples), CHUNK):
+                await asyncio.sleep(max(0.0, began + (start + CHUNK) / RATE - time.monotonic()))
+                sent.append(time.monotonic())
+                await socket.send(samples[start : start + CHUNK].tobytes())
+            sent.append(time.monotonic())
+            await socket.send('{"eof": 1}')
+
+        playing = asyncio.create_task(play())
+        shown: list[tuple[float, list[str]]] = []  # the partials of the utterance, and when they came
+        count = 0
+        async for message in socket:
+            now = time.monotonic()
+            seen.answers.append(now - sent[count])
+            count += 1
+            answer: dict[str, Any] = json.loads(message)
+            if "partial" in answer:
+                shown.append((now - began, answer["partial"].split()))
+                continue
+            for place, word in enumerate(answer.get("result", [])):
+                times = [when for when, words in shown if words[place : place + 1] == [word["word"]]]
+                seen.words += [times[0] - word["end"]] if times else []
+                seen.unseen += not times
+            shown.clear()
+        seen.ends.append(seen.answers[-1])
+        await playing
+
+
+async def measure(server: Any, streams: int, seconds: float) -> None:
+    """Print a row."""
+    sounds = [soundfile.read(path, dtype="int16")[0] for path in sorted((TESTS / "data").glob("*.flac"))]
+    sound = np.resize(np.concatenate(sounds), round(seconds * RATE))
+    seen, address = Seen(), f"ws://{server.host}:{server.port}"
+    clients = [
+        client(address, np.roll(sound, -number * len(sound) // streams), number * 0.37, seen)
+        for number in range(streams)
+    ]
+    task = asyncio.gather(*clients)
+    await asyncio.sleep(seconds / 2)
+    memory = server.memory()
+    await task
+    answers, words = np.quantile(seen.answers, [0.5, 0.95, 1]), np.quantile(seen.words, [0.5, 0.95])
+    share = len(seen.words) / (len(seen.words) + seen.unseen)
+    core = server.metric("nicebeach_live_share")
+    numbers = " ".join(f"{number:6.2f}" for number in (*answers, *words, share, max(seen.ends)))
+    print(f"{streams:7} {numbers} {core:6.3f} {memory:6.0f}", flush=True)
+
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("streams", type=int, nargs="*", default=[14])
+parser.add_argument("--seconds", type=float, default=60, help="of each stream (60)")
+options = parser.parse_args()
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+print("streams answer    p95 longst   word    p95  share    end   core     MB")
+for streams in options.streams:
+    with tempfile.TemporaryDirectory() as folder:
+        server = running.Server(Path(folder), "--live", streams, key=None)
+        asyncio.run(measure(server, streams, options.seconds))
+        server.end()
