@@ -19,7 +19,7 @@ FULL = 0.875  # of the processors may be taken; the rest is for utterances that 
 SHARE = 0.125  # of a processor that a stream takes, until it is measured
 KNOWN, LEARNED = 60.0, 1200.0  # seconds of sound for which that counts, and of which half is forgotten then
 IDLE = 60.0  # seconds in which a client may send nothing, once it has begun
-AHEAD = 16  # messages that are read before it is their turn
+AHEAD = 2_000_000  # bytes that are read before it is their turn
 PART = 48_000  # bytes, or a third as many characters, that fit in a pipe at once
 REASON = 120  # bytes of a close frame's reason
 NORMAL, WRONG, FAULT, RESTART, LATER = 1000, 1008, 1011, 1012, 1013  # codes of close frames
@@ -105,9 +105,7 @@ class Streams:
                 return code, reason
             try:
                 # A death first, then the server's end, then what came.
-                message = await client.first(
-                    job.events.get(), self._ending.wait(), client.inbox.get(), patience=patience
-                )
+                message = await client.first(job.events.get(), self._ending.wait(), client.receive(), patience=patience)
             except TimeoutError:
                 raise Refusal(408, f"nothing came for {patience:g} s: begin again") from None
             if isinstance(message, Refusal):
@@ -141,8 +139,10 @@ class Client:
     """
 
     def __init__(self, socket: WebSocket) -> None:
-        self.inbox: asyncio.Queue[str | bytes] = asyncio.Queue(AHEAD)
         self._socket = socket
+        self._inbox: asyncio.Queue[str | bytes] = asyncio.Queue()
+        self._held = 0  # bytes or characters in it
+        self._taken = asyncio.Event()
         self._here: asyncio.Task[None] | None = None
 
     async def accept(self) -> None:
@@ -153,7 +153,19 @@ class Client:
         """Until it is gone."""
         while (message := await self._socket.receive())["type"] != "websocket.disconnect":
             text = message.get("text")
-            await self.inbox.put(message["bytes"] if text is None else text)
+            content: str | bytes = message["bytes"] if text is None else text
+            self._held += len(content)
+            self._inbox.put_nowait(content)
+            while self._held > AHEAD:
+                self._taken.clear()
+                await self._taken.wait()
+
+    async def receive(self) -> str | bytes:
+        """Its next message."""
+        content = await self._inbox.get()
+        self._held -= len(content)
+        self._taken.set()
+        return content
 
     async def send(self, text: str) -> None:
         async with asyncio.timeout(IDLE):

@@ -45,7 +45,8 @@ with tempfile.TemporaryDirectory() as folder:
         """What a stream of the recording becomes, as soon as there is room for one."""
         while True:
             try:
-                with connect(address, additional_headers={"Authorization": f"Bearer {server.key}"}) as socket:
+                headers = {"Authorization": f"Bearer {server.key}"}
+                with connect(address, additional_headers=headers, ping_timeout=None) as socket:
                     socket.send(json.dumps({"config": {"sample_rate": 16_000, "words": False}}))
                     for start in range(0, len(SAMPLES), 6400):
                         socket.send(SAMPLES[start : start + 6400])

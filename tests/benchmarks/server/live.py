@@ -45,7 +45,7 @@ class Seen:
 async def client(address: str, samples: np.ndarray, delay: float, seen: Seen) -> None:
     """Play samples, int16, after a delay."""
     await asyncio.sleep(delay)
-    async with connect(address) as socket:
+    async with connect(address, ping_interval=None) as socket:  # or too late ones would end it
         await socket.send(json.dumps({"config": {"sample_rate": RATE}}))
         began = time.monotonic()
         sent: list[float] = []

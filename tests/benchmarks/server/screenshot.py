@@ -22,7 +22,7 @@ with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
     page.goto(server.url)
     page.set_input_files("#file", TESTS / "data/5789-70653-0013.flac")
     page.get_by_role("button", name="had", exact=True).click(timeout=60_000)
-    page.wait_for_function("audio.currentTime > 0 && !audio.seeking")
+    page.locator(".words .now").wait_for()  # it is heard
     page.evaluate("audio.pause()")
     page.screenshot(path=sys.argv[1])
     browser.close()
