@@ -148,6 +148,9 @@ def _log() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    # uvicorn says this of WebSockets that were refused properly.
+    unfinished = "ASGI callable returned without completing handshake."
+    logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg != unfinished)
 
 
 def _raise_limit() -> None:
