@@ -296,7 +296,7 @@ class Realtime:
     def _commit(self) -> None:
         item = self._begin_item()
         self._tell("input_audio_buffer.committed", item_id=item.id, previous_item_id=self._last)
-        described = {
+        shown = {
             "id": item.id,
             "object": "realtime.item",
             "type": "message",
@@ -305,7 +305,7 @@ class Realtime:
             "content": [{"type": "input_audio", "transcript": None}],
         }
         for step in ("added", "done"):
-            self._tell(f"conversation.item.{step}", item=described, previous_item_id=self._last)
+            self._tell(f"conversation.item.{step}", item=shown, previous_item_id=self._last)
         seconds = sum(segment.end - segment.start for segment in item.segments)
         self._tell(
             f"{TRANSCRIPTION}.completed",
