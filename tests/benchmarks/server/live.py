@@ -107,5 +107,7 @@ print("streams answer    p95 longst   word    p95  share    end   core     MB")
 for streams in options.streams:
     with tempfile.TemporaryDirectory() as folder:
         server = running.Server(Path(folder), "--live", streams, key=None)
-        asyncio.run(measure(server, streams, options.seconds))
-        server.end()
+        try:
+            asyncio.run(measure(server, streams, options.seconds))
+        finally:
+            server.end()
