@@ -90,6 +90,11 @@ class AcousticNetwork(nn.Module):
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """features [B, T, 80] of `log_mel`, padded with zeros, lengths [B] -> log-probs [B, T', units], lengths [B]."""
+        logits, lengths = self.logits(features, lengths)
+        return logits.log_softmax(-1), lengths
+
+    def logits(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, but what the output layer says, float32 in any case."""
         if not self.config.bidirectional:
             mask = padding_mask(lengths, features.shape[1])[..., None]
             features = (features - running_mean(features)) * mask
@@ -98,5 +103,4 @@ class AcousticNetwork(nn.Module):
         reversal = reversal_of(lengths, x.shape[0])
         for index, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
             x = norm(layer(x if index == 0 else self.dropout(x), reversal))
-        logits = self.output(self.dropout(x))
-        return logits.float().log_softmax(-1).transpose(0, 1), lengths
+        return self.output(self.dropout(x)).float().transpose(0, 1), lengths

@@ -51,15 +51,18 @@ def train(
         asr train settings.toml --units characters --start-from asr/default_model --output exp/characters
 
         torchrun --nproc-per-node 8 -m asr.cli train settings.toml --units characters --output exp/characters
+
+    A pre-training (pretrain = "apc" in the settings) needs no units: what is said in its recordings doesn't matter.
     """
     with one_line_errors():
         refuse_files_of_other_units(units, letter_to_sound, pieces)
-        made = make_units(units, letter_to_sound, pieces)
         from asr.training.train import read_config
         from asr.training.train import train as run
         from lm.training.engine import processes
 
-        best = run(read_config(settings), made, output, start_from)
+        config = read_config(settings)
+        made = make_units(units, letter_to_sound, pieces) if config.pretrain == "none" else None
+        best = run(config, made, output, start_from)
         if processes()[0] == 0:
             print(best)
 

@@ -37,7 +37,8 @@ class Batch(NamedTuple):
     """features float32 [B, T, 80], lengths [B] in frames, labels [sum of label_lengths], label_lengths [B].
 
     share: of the units of a step, times the number of batches in it. A step's loss a unit is the mean over its batches
-    of share times loss a unit. It is 0 of a batch that only keeps a process busy, where there is none for it.
+    of share times loss a unit. It is 0 of a batch that only keeps a process busy, where there is none for it. Without
+    labels it is the share of the frames.
     """
 
     features: Tensor
@@ -122,27 +123,15 @@ def _on_all_cores(function: Callable[[Any], Any], items: Iterable[Any], count: i
             yield from pool.map(function, some, chunksize=8)
 
 
-class LabelledUtterances:
-    """The utterances of several stores with their units, and how often each is heard an epoch.
+class Utterances:
+    """Utterances of several stores, each with its labels and how often it is heard an epoch."""
 
-    Those whose units don't fit into their frames (CTC needs a frame a unit, and a blank between equal ones) even when
-    spoken `fastest` times as fast are left out, and those without words; `dropped` counts them by reason.
-    """
+    items: list[tuple[FeatureStore, int, list[int], float]]  # store, number in it, labels, weight
+    dropped: dict[str, int]  # how many are left out, by reason
 
-    def __init__(self, stores: Sequence[FeatureStore], weights: Sequence[float], units: Units, fastest: float):
-        self.dropped = {"no words": 0, "too short for its words": 0}
-        self.items: list[tuple[FeatureStore, int, list[int], float]] = []
-        for store, weight in zip(stores, weights, strict=True):
-            for index, text in enumerate(store.texts):
-                labels = encode(units, normalize(text))
-                repeats = sum(a == b for a, b in pairwise(labels))
-                room = output_length(int(store.frames[index] / fastest))
-                if not labels:
-                    self.dropped["no words"] += 1
-                elif len(labels) + repeats > room:
-                    self.dropped["too short for its words"] += 1
-                else:
-                    self.items.append((store, index, labels, weight))
+    def size(self, member: int) -> int:
+        """What an utterance counts for in the loss of a step."""
+        raise NotImplementedError
 
     def batch(self, members: Sequence[int], share: float = 1.0) -> Batch:
         """The utterances of these positions, padded with zeros to the longest."""
@@ -160,6 +149,48 @@ class LabelledUtterances:
         )
 
 
+class UnlabelledUtterances(Utterances):
+    """All utterances of the stores, but those of no more than `least` frames; what is said in them doesn't matter."""
+
+    def __init__(self, stores: Sequence[FeatureStore], weights: Sequence[float], least: int):
+        self.items = [
+            (store, index, [], weight)
+            for store, weight in zip(stores, weights, strict=True)
+            for index in np.flatnonzero(store.frames > least).tolist()
+        ]
+        self.dropped = {"too short": sum(map(len, stores)) - len(self.items)}
+
+    def size(self, member: int) -> int:
+        store, index, _, _ = self.items[member]
+        return int(store.frames[index])
+
+
+class LabelledUtterances(Utterances):
+    """Utterances with the units of what is said in them.
+
+    Those whose units don't fit into their frames (CTC needs a frame a unit, and a blank between equal ones) even when
+    spoken `fastest` times as fast are left out, and those without words; `dropped` counts them by reason.
+    """
+
+    def __init__(self, stores: Sequence[FeatureStore], weights: Sequence[float], units: Units, fastest: float):
+        self.dropped = {"no words": 0, "too short for its words": 0}
+        self.items = []
+        for store, weight in zip(stores, weights, strict=True):
+            for index, text in enumerate(store.texts):
+                labels = encode(units, normalize(text))
+                repeats = sum(a == b for a, b in pairwise(labels))
+                room = output_length(int(store.frames[index] / fastest))
+                if not labels:
+                    self.dropped["no words"] += 1
+                elif len(labels) + repeats > room:
+                    self.dropped["too short for its words"] += 1
+                else:
+                    self.items.append((store, index, labels, weight))
+
+    def size(self, member: int) -> int:
+        return len(self.items[member][2])
+
+
 class BatchLoader:
     """Batches of one epoch after another, each a function of the seed and the epoch alone.
 
@@ -170,7 +201,7 @@ class BatchLoader:
 
     def __init__(
         self,
-        data: LabelledUtterances,
+        data: Utterances,
         seconds: float,
         seed: int | None,
         accumulate: int = 1,
@@ -213,9 +244,8 @@ class BatchLoader:
         step, turn = divmod(number, self._accumulate)
         members = self._plan[step]
         part = members[self._rank * self._accumulate + turn :: self._parts]  # of all lengths, so that none has to wait
-        units = sum(len(self._data.items[member][2]) for member in part)
-        of_step = sum(len(self._data.items[member][2]) for member in members)
-        return self._data.batch(part or members[-1:], units / of_step * self._parts)
+        share = sum(map(self._data.size, part)) / sum(map(self._data.size, members))
+        return self._data.batch(part or members[-1:], share * self._parts)
 
     @property
     def epochs(self) -> float:

@@ -1,9 +1,12 @@
-"""CTC-CRF: the probability of the right units among all sequences, weighed by an n-gram of units.
+"""What a model is trained for beside CTC: CTC-CRF, and APC, which needs no labels.
 
-CTC asks for the right units whatever else the emissions allow, and takes frames for independent of each other. CTC-CRF
-(Xiang and Ou 2019) divides by what all sequences of units would score under a language model of units, so a model
-learns to tell the right sequence from the probable wrong ones, as maximum mutual information does, and leaves to the
-language model what that knows.
+CTC-CRF is the probability of the right units among all sequences, weighed by an n-gram of units. CTC asks for the right
+units whatever else the emissions allow, and takes frames for independent of each other. CTC-CRF (Xiang and Ou 2019)
+divides by what all sequences of units would score under a language model of units, so a model learns to tell the right
+sequence from the probable wrong ones, as maximum mutual information does, and leaves to the language model what that
+knows.
+
+APC, autoregressive predictive coding (Chung et al. 2019), foretells speech from the speech before it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from asr.acoustic.model import SUBSAMPLING
+from asr.acoustic.network import padding_mask
 from asr.lexicon.units import BLANK
 
 
@@ -58,6 +63,19 @@ def crf_loss(
 ) -> Tensor:
     """-log P(labels | log-probs) of each utterance, [B]. ctc [B]: its CTC loss; for the others see torch's ctc_loss."""
     return ctc - trigram.log_prob(labels, label_lengths) + trigram.log_sum(log_probs, lengths)
+
+
+def apc_loss(predicted: Tensor, features: Tensor, lengths: Tensor, shift: int) -> tuple[Tensor, Tensor]:
+    """The L1 distance between what a one-way model foretells and what comes, summed; and how many numbers those are.
+
+    predicted [B, T', 4 * 80]: for each output frame the four feature frames of the one `shift` after it. features
+    [B, T, 80], lengths [B]. An output frame has heard its own four feature frames, so a shift of 0 would be no task.
+    """
+    whole = features[:, : features.shape[1] // SUBSAMPLING * SUBSAMPLING]
+    targets = whole.reshape(len(features), -1, predicted.shape[2])[:, shift:]
+    distances = (predicted[:, : targets.shape[1]] - targets).abs()
+    real = padding_mask(lengths // SUBSAMPLING - shift, targets.shape[1])[..., None].expand_as(distances)
+    return (distances * real).sum(), real.sum()
 
 
 class _LogSum(torch.autograd.Function):

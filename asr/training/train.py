@@ -1,5 +1,6 @@
 """Trains an acoustic model from a settings file (see recipes/librispeech/ctc.toml)."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,10 @@ from asr.acoustic.network import AcousticNetwork
 from asr.audio.features import MELS
 from asr.lexicon.units import BLANK, Units
 from asr.training.augment import BandLimits, Crops, Masks, Noise, SpeedPerturbation
-from asr.training.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
-from asr.training.criteria import UnitTrigram, crf_loss
+from asr.training.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances, UnlabelledUtterances, Utterances
+from asr.training.criteria import UnitTrigram, apc_loss, crf_loss
 from lm.bundle import Dequantized, open_bundle
-from lm.settings import MOST, Number, Positive, Share, Whole
+from lm.settings import MOST, Count, Number, Positive, Share, Whole
 from lm.training.engine import Budget, Training, fit, processes, read_checkpoint, read_settings
 
 CTC_SHARE = 0.1  # of CTC's loss that is added to CTC-CRF's
@@ -43,6 +44,9 @@ class AcousticTrainConfig(Budget):
     model: dict[str, Any] = field(default_factory=dict)  # of AcousticConfig, but for `units`
     batch_seconds: Positive = 400.0  # of padded speech in a batch; a step has one a process, or `accumulate` of them
     criterion: Literal["ctc", "crf"] = "ctc"  # "crf": for a model that CTC has trained
+    # "apc": no labels are used; a one-way model learns to foretell speech, for another training to --start-from.
+    pretrain: Literal["none", "apc"] = "none"
+    apc_shift: Count = 1  # output frames, of 40 ms, that it foretells ahead
     slowest: Positive = 0.88  # speed perturbation
     fastest: Positive = 1.12
     crop_frames: Whole = 0  # at most, are cut off at either end
@@ -63,6 +67,10 @@ class AcousticTrainConfig(Budget):
                 raise ValueError(f"{low} = {getattr(self, low)} is above {high} = {getattr(self, high)}")
         if self.frequency_mask_bins > MELS:
             raise ValueError(f"frequency_mask_bins = {self.frequency_mask_bins}: there are {MELS} bins")
+        if self.pretrain == "apc" and self.model.get("bidirectional", True):
+            raise ValueError(
+                'pretrain = "apc" foretells what a model mustn\'t have heard: say model.bidirectional = false'
+            )
 
 
 def read_config(path: Path) -> AcousticTrainConfig:
@@ -86,7 +94,8 @@ class AcousticTraining(Training):
         )
         self._dev = torch.zeros(3)  # loss, errors, units
 
-    def loss(self, batch: Batch) -> Tensor:
+    def augmented(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Features and lengths of a batch as they are heard this time, but for SpecAugment's masks."""
         features, lengths = self.speed(batch.features, batch.lengths)
         if self.crops.frames:
             features, lengths = self.crops(features, lengths, SUBSAMPLING * frames_needed(batch))
@@ -94,6 +103,10 @@ class AcousticTraining(Training):
             features = self.noise(features, lengths)
         if self.band_limits.share:
             features = self.band_limits(features)
+        return features, lengths
+
+    def loss(self, batch: Batch) -> Tensor:
+        features, lengths = self.augmented(batch)
         log_probs, lengths = self.model(self.masks(features), lengths)
         return self._criterion(log_probs, lengths, batch).sum() / batch.label_lengths.sum() * batch.share
 
@@ -129,6 +142,35 @@ class AcousticTraining(Training):
         self._dev.zero_()
 
 
+class ApcTraining(AcousticTraining):
+    """Pre-training: the network's LSTM foretells the features of speech, augmented as for training, from those before.
+
+    Its output layer is of no further use.
+    """
+
+    def __init__(self, config: AcousticTrainConfig) -> None:
+        super().__init__(config, SUBSAMPLING * MELS, None)
+        self.shift = config.apc_shift
+        self._dev = torch.zeros(2)  # loss, numbers
+
+    def loss(self, batch: Batch) -> Tensor:
+        features, lengths = self.augmented(batch)
+        predicted, _ = self.model.logits(self.masks(features), lengths)
+        loss, numbers = apc_loss(predicted, features, lengths, self.shift)
+        return loss / numbers.clamp(min=1) * batch.share
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        if batch.share:
+            predicted, _ = self.model.logits(batch.features, batch.lengths)
+            self._dev += torch.stack(apc_loss(predicted, batch.features, batch.lengths, self.shift)).cpu()
+
+    def on_validation_epoch_end(self) -> None:
+        """The mean distance of a log-mel number from what was foretold, in nats."""
+        loss, numbers = self.trainer.strategy.reduce(self._dev.to(self.device), reduce_op="sum")
+        self.log("dev/loss", loss / numbers, prog_bar=True)
+        self._dev.zero_()
+
+
 def frames_needed(batch: Batch) -> Tensor:
     """Output frames that CTC needs for each utterance: one a unit, and a blank between equal ones; [B]."""
     owner = torch.repeat_interleave(batch.label_lengths)
@@ -156,23 +198,31 @@ def take_over(model: AcousticNetwork, weights: Mapping[str, np.ndarray]) -> None
     model.load_state_dict({**own, **fitting})
 
 
-def train(config: AcousticTrainConfig, units: Units, output: Path, start_from: Path | None = None) -> Path:
+def train(config: AcousticTrainConfig, units: Units | None, output: Path, start_from: Path | None = None) -> Path:
     """Train until the budget is spent; resume if `output` holds a checkpoint. Returns the best checkpoint's path.
 
     N processes of torchrun take the same steps as one process with N times the `batch_seconds`, as far as arithmetic
     goes; so does `accumulate = N`. But each batch draws its own dropout and augmentation. Features are kept beside
     `output`, in a folder that all processes must see.
 
+    units: None for a pre-training, which has no use for any.
     start_from: a checkpoint or model folder whose acoustic weights to begin with, instead of random ones; layers of
     another shape, such as the output layer over other units, begin at random.
     """
+    if (units is None) != (config.pretrain == "apc"):
+        raise ValueError('units are for trainings with labels, so for all but pretrain = "apc"')
     cache = output.parent / "features"
     console = Console(stderr=True)
     rank, ranks = processes()
 
-    def utterances(corpora: list[Corpus], fastest: float) -> LabelledUtterances:
+    def utterances(corpora: list[Corpus], fastest: float) -> Utterances:
         stores = [FeatureStore(Path(corpus.manifest), cache) for corpus in corpora]
-        data = LabelledUtterances(stores, [corpus.weight for corpus in corpora], units, fastest)
+        weights = [corpus.weight for corpus in corpora]
+        data: Utterances
+        if units:
+            data = LabelledUtterances(stores, weights, units, fastest)
+        else:  # the first frame that is foretold must be there, however fast the speech
+            data = UnlabelledUtterances(stores, weights, math.ceil(SUBSAMPLING * (1 + config.apc_shift) * fastest))
         dropped = ", ".join(f"{count} {reason}" for reason, count in data.dropped.items())
         if rank == 0:
             console.print(f"{len(data.items)} utterances; left out: {dropped}")
@@ -184,11 +234,12 @@ def train(config: AcousticTrainConfig, units: Units, output: Path, start_from: P
     training = BatchLoader(heard, config.batch_seconds, config.seed, config.accumulate, rank, ranks)
     dev = BatchLoader(utterances([Corpus(config.dev)], 1.0), config.batch_seconds, None, 1, rank, ranks)
     trigram = None
-    if config.criterion == "crf":
+    if units and config.criterion == "crf":
         trigram = UnitTrigram((labels for _, _, labels, _ in heard.items), len(units.symbols))
     torch.manual_seed(config.seed)
-    module = AcousticTraining(config, len(units.symbols), trigram)
+    module = AcousticTraining(config, len(units.symbols), trigram) if units else ApcTraining(config)
     if start_from:
         take_over(module.model, read_weights(start_from))
     # CTC-CRF leaves to a language model what that knows, so the best path alone has more errors.
-    return fit(module, training, dev, output, monitor="dev/loss" if trigram else "dev/unit_error_rate")
+    by_errors = units and not trigram
+    return fit(module, training, dev, output, monitor="dev/unit_error_rate" if by_errors else "dev/loss")

@@ -49,6 +49,7 @@ class Budget:
     accumulate: Count = 1  # batches whose gradients make a step, each as large as one alone would be
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     momentum: Share = 0.9  # of sgd
+    nesterov: bool = False  # of sgd: the gradient is that of where the momentum leads
     weight_decay: NotNegative = 1e-2
     gradient_norm: Positive = 1.0  # gradients are scaled down to it
     # "auto": "bf16-mixed" where there are instructions for it, or else "32-true".
@@ -58,6 +59,8 @@ class Budget:
     def __post_init__(self) -> None:
         if self.max_minutes is None and self.max_steps is None and self.max_epochs is None:
             raise ValueError("the settings say neither max_minutes nor max_steps nor max_epochs: when shall it end?")
+        if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
+            raise ValueError('nesterov = true is a kind of momentum: it needs optimizer = "sgd" and momentum above 0')
 
 
 def read_settings(path: Path, kind: type[T], model: type, **known: int) -> T:
@@ -183,7 +186,7 @@ class Training(lightning.LightningModule):
         budget = self.budget
         settings: dict[str, Any] = {"lr": budget.learning_rate, "weight_decay": budget.weight_decay}
         if budget.optimizer == "sgd":
-            settings["momentum"] = budget.momentum
+            settings |= {"momentum": budget.momentum, "nesterov": budget.nesterov}
         return OPTIMIZERS[budget.optimizer](self.model.parameters(), **settings)
 
     def on_train_start(self) -> None:

@@ -9,9 +9,20 @@ import pytest
 import soundfile
 import torch
 
+from asr.acoustic.model import AcousticConfig
+from asr.acoustic.network import AcousticNetwork
 from asr.lexicon.units import CharacterUnits
 from asr.training.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
-from asr.training.train import AcousticTrainConfig, AcousticTraining, Corpus, frames_needed, read_config, train
+from asr.training.criteria import apc_loss
+from asr.training.train import (
+    AcousticTrainConfig,
+    AcousticTraining,
+    Corpus,
+    frames_needed,
+    read_config,
+    take_over,
+    train,
+)
 from data_prep.manifest import Item, prepare, write
 from lm.training.engine import Training, read_checkpoint
 from lm.training.readable import read_config as read_readable_config
@@ -84,6 +95,68 @@ def losses(settings: AcousticTrainConfig, output: Path) -> list[float]:
         patch.setattr(Training, "log", log)
         train(settings, CharacterUnits(), output)
     return found
+
+
+def apc_config(manifest: Path, steps: int) -> AcousticTrainConfig:
+    settings = config(manifest, steps)
+    return replace(settings, pretrain="apc", model={**settings.model, "bidirectional": False})
+
+
+def test_apc_learns_to_foretell_what_has_no_words_and_what_it_learnt_begins_a_training(
+    manifest: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    best = train(apc_config(manifest, 60), None, tmp_path / "run")
+    log = capfd.readouterr().err
+    assert "10 utterances; left out: 0 too short" in log
+    found = [float(line.split("dev/loss ")[1].split()[0]) for line in log.splitlines() if "dev/loss" in line]
+    assert found[-1] < 0.9 * found[0]
+    _, weights = read_checkpoint(best)
+    module = AcousticTraining(apc_config(manifest, 1), len(CharacterUnits().symbols), None)
+    before = {name: weight.clone() for name, weight in module.model.state_dict().items()}
+    take_over(module.model, weights)
+    taken = {name for name, weight in module.model.state_dict().items() if not torch.equal(weight, before[name])}
+    assert taken == before.keys() - {"output.weight", "output.bias"}
+
+
+def foretold(frame: int, shift: int) -> list[int]:
+    """The feature frames that the loss of an output frame compares with: those that it has of all frames up to it."""
+    reached: list[set[int]] = []
+    for last in frame, frame + 1:
+        features = torch.randn(1, 24, 80, requires_grad=True)
+        apc_loss(torch.zeros(1, 6, 320), features, torch.tensor([4 * (last + shift)]), shift)[0].backward()
+        assert features.grad is not None
+        reached.append(set(features.grad[0].any(1).nonzero().flatten().tolist()))
+    return sorted(reached[1] - reached[0])
+
+
+def heard_beforehand(shift: int) -> bool:
+    """Whether what APC is to foretell changes what it says."""
+    torch.manual_seed(1)
+    model = AcousticNetwork(AcousticConfig(units=320, hidden=8, layers=2, channels=2, bidirectional=False)).eval()
+    features, lengths = torch.randn(1, 24, 80), torch.tensor([24])
+    before, _ = model.logits(features, lengths)
+    changes = []
+    for frame in range(24 // 4 - shift):
+        targets = foretold(frame, shift)
+        assert len(targets) == 4
+        other = features.clone()
+        other[0, targets] = torch.randn(4, 80)
+        changes.append(not torch.equal(before[0, frame], model.logits(other, lengths)[0][0, frame]))
+    return any(changes)
+
+
+@pytest.mark.parametrize("shift", [1, 2, 3])
+def test_apc_has_not_heard_what_it_is_to_foretell(shift: int) -> None:
+    assert not heard_beforehand(shift)
+
+
+def test_with_a_shift_of_0_it_would_have_heard_it() -> None:
+    assert heard_beforehand(0)
+
+
+def test_apc_is_for_models_that_hear_the_past_alone(manifest: Path) -> None:
+    with pytest.raises(ValueError, match=r"say model\.bidirectional = false"):
+        replace(config(manifest, 1), pretrain="apc")
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
@@ -187,6 +260,7 @@ def test_settings_that_do_not_exist_are_named(tmp_path: Path) -> None:
         ("noise_share = 1.1", "noise_share = 1.1: want a number from 0 to 1"),
         ("quietest_noise = -inf", "quietest_noise = -inf: want a finite number"),
         ('criterion = "mmi"', 'criterion = "mmi": want "ctc" or "crf"'),
+        ('pretrain = "apc"\napc_shift = 0', "apc_shift = 0: want a whole number from 1"),
         ("slowest = 1.3", "slowest = 1.3 is above fastest = 1.12"),
         ("frequency_mask_bins = 81", "frequency_mask_bins = 81: there are 80 bins"),
         ("[model]\nlayers = true", "model.layers = true: want a whole number from 1"),
