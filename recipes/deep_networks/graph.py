@@ -74,8 +74,11 @@ def arrange(nodes: list[Node]) -> None:
     for node in nodes:
         for given in node.inputs:
             users[id(given)].append(node)
-    for node in reversed(nodes):  # each just before its first use
+    for node in reversed(nodes):  # each just before its first use,
         node.level = min((user.level for user in users[id(node)]), default=1) - 1
+    for node in nodes:  # but gates where the four of a step part
+        if [given.name for given in node.inputs] == ["split"]:
+            node.level = node.inputs[0].level + 1
     levels: dict[int, list[Node]] = defaultdict(list)
     for node in nodes:
         levels[node.level].append(node)

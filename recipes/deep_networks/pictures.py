@@ -1,5 +1,6 @@
 """The experiments' pictures. Lines differ in style and marker, so that they are told apart in grey, too."""
 
+import io
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from graph import draw, lstm_graph
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 from networks import ACTIVATIONS
 
 from lm.pictures import STYLE
@@ -48,7 +50,10 @@ def draw_all(found: dict[str, Rows], folder: Path) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=80, metadata={"Software": None})
+    """In 64 colours, which makes a third of the file."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=80)
+    Image.open(drawn).convert("RGB").quantize(64).save(path, optimize=True)
 
 
 def curve(axes: Axes, number: int, label: str, results: list[Result], value: str) -> None:
@@ -77,14 +82,14 @@ def draw_optimizers(rows: Rows) -> Figure:
         curve(loss, number, setting.name, results, "train_loss")
         curve(error, number, setting.name, results, "dev_error")
     loss.set(title="training speakers", xlabel="steps", ylabel="cross-entropy, nats", yscale="log")
-    error.set(title="another speaker", xlabel="steps", ylabel="digits taken for others, %")
+    error.set(title="the dev speaker", xlabel="steps", ylabel="digits taken for others, %")
     loss.legend(frameon=False, fontsize=9)
     return figure
 
 
 def draw_regularisation(rows: Rows) -> Figure:
     figure = Figure(figsize=(11, 4.5), layout="constrained")
-    panels = figure.subplots(1, 2)
+    panels = figure.subplots(1, 2, sharey=True)
     ways = list(dict.fromkeys(setting.name.split(", ")[1] for setting, _ in rows))
     shares = sorted({setting.share for setting, _ in rows})
     for number, way in enumerate(ways):
@@ -94,10 +99,11 @@ def draw_regularisation(rows: Rows) -> Figure:
         for panel, value in zip(panels, ("train_error", "heldout_error"), strict=True):
             bars(panel, number, way, places, results, value)
     for panel, title in zip(panels, ("what was trained on", "held-out speakers"), strict=True):
-        panel.set(title=title, xlabel="% of the training recordings", ylabel="digits taken for others, %", xscale="log")
-        panel.set(ylim=(-1, None))
+        panel.set(title=title, xlabel="% of the training recordings", xscale="log")
+        panel.set(ylim=(-3, 95))
         panel.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares], minor=False)
         panel.minorticks_off()
+    panels[0].set(ylabel="digits taken for others, %")
     panels[0].legend(frameon=False)
     return figure
 
@@ -114,7 +120,7 @@ def draw_initialisation(rows: Rows) -> Figure:
     sizes.set(title="8 layers of ReLU, before training")
     loss.set(title="8 layers of ReLU", xlabel="steps", ylabel="cross-entropy, nats", yscale="log")
     lstm.set(title="LSTM", xlabel="steps", ylabel="cross-entropy, nats", yscale="log")
-    sizes.legend(frameon=False, fontsize=9)
+    sizes.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 0.12))
     lstm.legend(frameon=False, fontsize=9)
     return figure
 
@@ -185,6 +191,6 @@ def draw_cells(rows: Rows) -> Figure:
         curve(loss, number, setting.name, results, "train_loss")
         curve(error, number, setting.name, results, "dev_error")
     loss.set(title="training speakers", xlabel="steps", ylabel="cross-entropy, nats", yscale="log")
-    error.set(title="another speaker", xlabel="steps", ylabel="digits taken for others, %")
+    error.set(title="the dev speaker", xlabel="steps", ylabel="digits taken for others, %")
     loss.legend(frameon=False)
     return figure

@@ -17,6 +17,7 @@ import typer
 from experiments import EXPERIMENTS, SEEDS, SETS, SHARES, Experiment, Result, Run, Setting, part_manifest, perform
 
 from asr.training.corpus import FeatureStore
+from asr.workers import die_with_parent
 from lm.cli.errors import one_line_errors
 from lm.progress import progress_bar
 
@@ -72,6 +73,13 @@ def table(experiment: Experiment, rows: Rows) -> str:
     return "\n".join(lines) + "\n"
 
 
+HEAD = f"""# Results
+
+Digits taken for others, %: means over seeds {", ".join(map(str, SEEDS))} and 95 % intervals by Student's t. These tell
+how much initial weights, the order and the choice of recordings matter, not how much speakers do. `run.py` wrote this.
+
+"""
+
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
@@ -99,23 +107,20 @@ def main(
         parts = [part_manifest(folder, share, seed) for share in SHARES for seed in SEEDS]
         for manifest in (*parts, *(folder / f"{name}.jsonl" for name in SETS[1:])):
             FeatureStore(manifest, folder / "features")
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        seconds = 0.0
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), die_with_parent) as pool:
 
             def perform_runs(runs: list[Run], what: str) -> Iterator[Result]:
-                return iter(progress_bar(pool.map(partial(perform, folder=folder), runs), what, len(runs)))
+                nonlocal seconds
+                for result in progress_bar(pool.map(partial(perform, folder=folder), runs), what, len(runs)):
+                    seconds += result["seconds"]
+                    yield result
 
             found = {item.name: perform_all(item, perform_runs) for item in experiments}
         tables = [table(item, found[item.name]) for item in experiments]
-        head = (
-            "# Results\n\n"
-            f"Digits taken for others, %: means over seeds {', '.join(map(str, SEEDS))} and 95 % intervals (Student's t)."
-            "\nThese tell how much initial weights, order and choice of recordings matter, not how much speakers do.\n"
-            "run.py writes this file.\n\n"
-        )
-        (folder / "RESULTS.md").write_text(head + "\n".join(tables))
+        (folder / "RESULTS.md").write_text(HEAD + "\n".join(tables))
         pictures.draw_all(found, folder)
-        seconds = sum(result["seconds"] for rows in found.values() for _, results in rows for result in results)
-        print(f"{folder}/RESULTS.md; the runs in it took {seconds / 60:.1f} minutes of processor time")
+        print(f"{folder}/RESULTS.md: {seconds / 60:.1f} minutes of processor time, in this run or earlier ones")
 
 
 if __name__ == "__main__":

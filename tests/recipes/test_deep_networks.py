@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from asr.training.train import read_config, train
 from data_prep.manifest import Item, prepare, write
@@ -46,43 +47,128 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def _small(folder: Path) -> Iterator[None]:
-    """Fewer steps, and for `asr train` smaller models."""
+    """For `asr train` fewer steps and smaller models."""
     settings = folder / "settings"
     settings.mkdir()
-    steps = "warmup_steps = 2\nbatch_seconds = 6\nslowest = 1\nfastest = 1\n"
+    small = "warmup_steps = 2\nbatch_seconds = 6\nslowest = 1\nfastest = 1\nfrequency_masks = 0\ntime_masks = 0\n"
     sizes = "[model]\nhidden = 24\nlayers = 1\nchannels = 4\ndropout = 0\nbidirectional = false\n"
-    for name, most in (("apc", 10), ("digits", 60)):
-        text = f'base = "{RECIPE / name}.toml"\nmax_steps = {most}\nvalidate_every = {most}\n{steps}{sizes}'
-        (settings / f"{name}.toml").write_text(text)
+    for name, steps in (("apc", 10), ("digits", 80)):
+        text = f'base = "{RECIPE / name}.toml"\nmax_steps = {steps}\nvalidate_every = {steps}\nlearning_rate = 1e-2\n'
+        (settings / f"{name}.toml").write_text(text + small + sizes)
     config = read_config(settings / "apc.toml")
     corpora = [replace(config.corpora[0], manifest=str(folder / "train.jsonl"))]
     train(replace(config, corpora=corpora, dev=str(folder / "dev.jsonl")), None, folder / "apc")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(experiments, "RECIPE", settings)
-        patch.setattr(experiments, "BUDGET", experiments.BUDGET | {"max_steps": 40, "validate_every": 40})
         yield
 
 
-def distinct() -> dict[str, Any]:
-    """The settings that differ in more than depth and the share of the recordings, with all of these."""
-    found = {}
-    for experiment in experiments.EXPERIMENTS:
-        for setting in experiment.settings:
-            if setting.network.get("layers", 2) in (2, 8) and not (
-                setting.network.get("layers") == 8 and "depth" in experiment.name
-            ):
-                name = setting.name.split(" % of the ")[-1]
-                found[f"{experiment.name}: {name}"] = replace(setting, share=1.0)
-    return found
+SETTINGS = {
+    f"{experiment.name}: {setting.name}": replace(setting, budget={**setting.budget, "max_steps": 40, "validate_every": 40})
+    for experiment in experiments.EXPERIMENTS
+    for setting in experiment.settings
+    if setting.share == 1 and (experiment.name != "depth" or setting.network["layers"] == 2)
+}
+DOOMED = ("zero", "too small", "too large")
 
 
-@pytest.mark.parametrize("name", distinct())
+@pytest.mark.parametrize("name", [name for name in SETTINGS if not name.endswith(DOOMED)])
 def test_every_setting_learns(name: str, folder: Path) -> None:
-    setting = distinct()[name]
+    setting = SETTINGS[name]
     result = experiments.perform(experiments.Run("test", setting, len(setting.choices) - 1, 1), folder)
-    print(name, result["train_error"], result["seconds"])
-    if name.endswith(": zero"):  # nothing tells hidden cells apart, so nothing reaches them
-        assert result["gradients"] == [0.0] * 8
-        assert result["train_error"] == 90
-    else:
-        assert result["train_error"] < 70
+    assert result["train_error"] < 60  # per cent; guessing makes 90
+
+
+def test_beginnings_that_do_not_learn_have_no_gradients_or_huge_ones() -> None:
+    torch.manual_seed(1)
+    heard, digits = torch.randn(50, networks.FRAMES, networks.BINS), torch.arange(50) % 10
+    sizes = {
+        name: networks.gradient_sizes(
+            networks.build(networks.NetworkConfig(layers=8, initialisation=name)), heard, digits
+        )
+        for name in ("He", *DOOMED)
+    }
+    assert sizes["zero"] == [0.0] * 8  # nothing tells hidden cells apart, so nothing reaches them
+    for small, usual, large in zip(sizes["too small"], sizes["He"], sizes["too large"], strict=True):
+        assert 0 < 1000 * small < usual < large / 1000
+
+
+def test_a_result_is_kept_until_its_setting_changes(folder: Path, tmp_path: Path) -> None:
+    setting = replace(SETTINGS["cells: GRU"], budget={**SETTINGS["cells: GRU"].budget, "max_steps": 2})
+    tiny = experiments.Run("kept", setting, 0, 1)
+    first = experiments.perform(tiny, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiments, "train_network", None)
+        assert experiments.perform(tiny, folder) == first
+        with pytest.raises(TypeError):
+            experiments.perform(replace(tiny, setting=replace(setting, batch=7)), folder)
+
+
+def test_choices_are_made_on_the_dev_speaker_by_the_first_seed() -> None:
+    setting = experiments.Setting("rate", experiments.rates(0.1, 0.2, 0.3))
+    asked = []
+
+    def perform_runs(runs: list[Any], what: str) -> Iterator[dict[str, Any]]:
+        for each in runs:
+            asked.append((each.choice, each.seed))
+            yield {"dev_error": abs(each.choice - 1), "heldout_error": each.seed, "choice": each.choice}
+
+    ((chosen, results),) = run.perform_all(experiments.Experiment("x", "X", (setting,)), perform_runs)
+    assert asked == [(0, 1), (1, 1), (2, 1), (1, 2), (1, 3)]
+    assert chosen == setting
+    assert [result["heldout_error"] for result in results] == [1, 2, 3]
+    assert {result["choice"] for result in results} == {1}
+
+
+def test_the_interval_is_students() -> None:
+    mean, beyond = run.interval([1.0, 2.0, 3.0])
+    assert (mean, round(beyond, 3)) == (2.0, 2.484)
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.05, 5), (0.2, 20), (1.0, 100)])
+def test_a_part_has_as_many_of_each_digit_as_can_be(share: float, count: int) -> None:
+    digits = np.arange(100) % 10
+    first, second = (networks.stratified(digits, share, seed) for seed in (1, 2))
+    assert len({*first.tolist()}) == count
+    assert first.tolist() != second.tolist()
+    counts = np.bincount(digits[first], minlength=10)
+    assert counts.max() - counts.min() <= 1
+
+
+def test_batches_go_on_where_their_state_was_taken() -> None:
+    data = networks.Recordings(torch.zeros(20, 1, 1), torch.arange(20))
+    first, second = (networks.Batches(data, 6, seed=1) for _ in range(2))
+    assert len(first) == 3
+    assert len({digit for batch in first for digit in batch.digits.tolist()}) == 18
+    batches = iter(first)
+    next(batches)
+    second.load_state_dict(first.state_dict())
+    assert [batch.digits.tolist() for batch in batches] == [batch.digits.tolist() for batch in second]
+    assert first.epochs == 2
+
+
+def test_the_graph_is_that_of_the_lstms_equations() -> None:
+    one, three = graph.lstm_graph(1), graph.lstm_graph(3)
+    names = "W,U,b,b′,x1,h0,c0,W x1 + b,U h0 + b′,+,split,σ,σ,σ,tanh,×,×,+,tanh,×,h1,c1"
+    assert sorted(node.name for node in one) == sorted(names.split(","))
+    assert sum(node.name == "σ" for node in three) == 9
+    (weights,) = (node for node in three if node.name == "W")  # the same in all steps
+    assert sorted(node.name for node in three if weights in node.inputs) == [f"W x{step} + b" for step in (1, 2, 3)]
+
+
+def test_tables_and_pictures_are_made_of_what_was_found(tmp_path: Path) -> None:
+    curve = [{"step": step, "train_loss": 1 / step, "dev_error": 50.0} for step in (20, 40)]
+    found = {"train_error": 1.0, "dev_error": 50.0, "heldout_error": 25.0, "seconds": 1.5, "curve": curve}
+    rows = {}
+    for experiment in experiments.EXPERIMENTS:
+        rows[experiment.name] = []
+        for setting in experiment.settings:
+            result = {**found, "choice": setting.choices[0]}
+            if "cell" not in setting.network:
+                result["gradients"] = [0.1] * setting.network.get("layers", 2)
+            rows[experiment.name].append((setting, 3 * [result]))
+        assert "25.0 ± 0.0" in run.table(experiment, rows[experiment.name])
+    pictures.draw_all(rows, tmp_path)
+    named = {path.name for path in RECIPE.glob("*.png")}
+    assert named
+    assert {path.name for path in tmp_path.glob("*.png")} == named
