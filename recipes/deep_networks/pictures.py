@@ -11,8 +11,8 @@ from graph import draw, lstm_graph
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 from networks import ACTIVATIONS
+from PIL import Image
 
 from lm.pictures import STYLE
 

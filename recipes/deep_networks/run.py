@@ -70,6 +70,18 @@ def table(experiment: Experiment, rows: Rows) -> str:
             cells[0] += f" (diverged {diverged} of {len(results)})"
         cells.append(f"{statistics.fmean(result['seconds'] for result in results):.1f}")
         lines.append(f"| {' | '.join(cells)} |")
+    if experiment.pairs:
+        lines += [
+            "",
+            "Differences of held-out errors at the same seeds:",
+            "",
+            "| from | to | points |",
+            "| --- | --- | ---: |",
+        ]
+        errors = {setting.name: [result["heldout_error"] for result in results] for setting, results in rows}
+    for first, other in experiment.pairs:
+        mean, beyond = interval([b - a for a, b in zip(errors[first], errors[other], strict=True)])
+        lines.append(f"| {first} | {other} | {mean:+.1f} ± {beyond:.1f} |")
     return "\n".join(lines) + "\n"
 
 
