@@ -63,8 +63,9 @@ def _small(folder: Path) -> Iterator[None]:
         yield
 
 
+SHORT = {"max_steps": 40, "validate_every": 40}
 SETTINGS = {
-    f"{experiment.name}: {setting.name}": replace(setting, budget={**setting.budget, "max_steps": 40, "validate_every": 40})
+    f"{experiment.name}: {setting.name}": replace(setting, budget=setting.budget | SHORT)
     for experiment in experiments.EXPERIMENTS
     for setting in experiment.settings
     if setting.share == 1 and (experiment.name != "depth" or setting.network["layers"] == 2)
