@@ -130,9 +130,10 @@ def main(
 
             found = {item.name: perform_all(item, perform_runs) for item in experiments}
         tables = [table(item, found[item.name]) for item in experiments]
-        (folder / "RESULTS.md").write_text(HEAD + "\n".join(tables))
+        results = folder / (f"RESULTS-{'-'.join(found)}.md" if only else "RESULTS.md")  # make waits for the whole
+        results.write_text(HEAD + "\n".join(tables))
         pictures.draw_all(found, folder)
-        print(f"{folder}/RESULTS.md: {seconds / 60:.1f} minutes of processor time, in this run or earlier ones")
+        print(f"{results}: {seconds / 60:.1f} minutes of processor time, in this run or earlier ones")
 
 
 if __name__ == "__main__":
