@@ -48,7 +48,7 @@ from asr.lexicon.units import BLANK, PHONES, WORD_START, CharacterUnits, PhoneUn
 from asr.live.live import USUAL_ENDPOINTING, Endpointing, Live, Said, Utterance
 from asr.transcript import Segment, Style, Transcript, Word
 from asr.transcript.readable import readable
-from asr.workers import Helpers, Part
+from asr.workers import Crew, Helpers, Part
 from lm.bundle import DEFAULT, Bundle, BundleError, Dequantized, open_bundle
 from lm.lstm.model import load_lstm
 from lm.ngram.trie import NgramTables, read_trie, warn_missing
@@ -94,7 +94,8 @@ class Undecoded:
     promised: tuple[str, ...] = ()  # words that it begins with, if that can be
 
 
-Jobs = int | Callable[[], int]  # how many processes may work on a recording, perhaps more later on
+# How many processes may work on a recording, perhaps more later on; and who, if they aren't to be forked.
+Jobs = int | Callable[[], int] | tuple[Callable[[], int], Crew]
 
 
 class Recognizer:
@@ -431,6 +432,8 @@ class Recognizer:
             warn(f"{loud / SAMPLE_RATE:.1f} s of it are loud, but nothing in it sounds like speech: music, or noise?")
 
     def _helpers(self, jobs: Jobs) -> Helpers:
+        if isinstance(jobs, tuple):
+            return Helpers(self, *jobs)
         # What PyTorch began on a device couldn't go on in another process.
         on_cpu = isinstance(self.acoustic, AcousticModel)
         return Helpers(self, lambda: (jobs if isinstance(jobs, int) else jobs()) if on_cpu else 1)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -171,17 +171,30 @@ class Part(Generic[Value]):
     done: bool = False
 
 
+class Crew(Protocol):
+    """Who does the tasks of `Helpers`: a method's name and its argument each, whose `outcome` is the result's value."""
+
+    def start(self, key: int, item: tuple[str, Any]) -> None:
+        """Begin a task; there are never more at once than may work."""
+
+    def wait(self, seconds: float | None = None) -> Iterator[Progress | Result | Died]:
+        """What happens to the tasks; waits so long that something does, or forever."""
+
+    def close(self) -> None:
+        """Whatever is still done isn't wanted."""
+
+
 class Helpers:
     """Workers that call an object's methods. If one process is to work, that is this one.
 
     This one also does again what a helper has begun that was killed, as the system does for want of memory.
     """
 
-    def __init__(self, owner: object, jobs: Callable[[], int]) -> None:
-        """jobs: how many may work; asked anew for each part."""
+    def __init__(self, owner: object, jobs: Callable[[], int], crew: Crew | None = None) -> None:
+        """jobs: how many may work; asked anew for each part. crew: who does; else processes that are forked."""
         self._jobs = jobs
         self._owner = owner
-        self._workers = Workers(lambda task, _: _outcome(owner, *task))
+        self._workers = crew or Workers(lambda task, _: outcome(owner, *task))
         self._waiting: deque[tuple[Part[Any], tuple[str, Any]]] = deque()  # parts, each with a method and its argument
         self._begun: dict[int, tuple[Part[Any], tuple[str, Any]]] = {}
         self._count = 0
@@ -228,7 +241,7 @@ class Helpers:
             if isinstance(event, Result):
                 part.value, part.error = event.value
             elif isinstance(event, Died) and event.signal == signal.SIGKILL:
-                part.value, part.error = _outcome(self._owner, *task)
+                part.value, part.error = outcome(self._owner, *task)
             elif isinstance(event, Died):
                 part.error = HelperDied(event.signal)
             part.done = True
@@ -239,7 +252,8 @@ class Helpers:
             self._count += 1
 
 
-def _outcome(owner: object, method: str, item: Any) -> tuple[Any, Exception | None]:
+def outcome(owner: object, method: str, item: Any) -> tuple[Any, Exception | None]:
+    """What a method returned, or the error that it raised."""
     try:
         return getattr(owner, method)(item), None
     except Exception as error:

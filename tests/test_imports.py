@@ -14,6 +14,7 @@ FLOORS = """
 asr
 asr.cli
 asr.server
+asr.archive
 asr.transcription
 asr.training
 asr.evaluation

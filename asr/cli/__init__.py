@@ -1,6 +1,6 @@
 """``asr``: recordings to words, how good that is, and how the models are made."""
 
-from asr.cli import evaluate, listen, rescore, serve, show, training, transcribe
+from asr.cli import archive, evaluate, listen, rescore, serve, show, training, transcribe
 from lm.cli.errors import App
 from lm.cli.options import with_version
 
@@ -14,6 +14,7 @@ app = App(
 app.callback()(with_version)
 for command in (
     transcribe.transcribe,
+    archive.archive,
     listen.listen,
     rescore.rescore,
     show.show,

@@ -92,6 +92,7 @@ class BeamSearch:
         """
         self.config, self.weights = config, weights
         self.tree, self.ngram, self.vocabulary, self.fused = tree, ngram, vocabulary, fused
+        self._parts = tree, ngram, vocabulary, config, weights, boosts, fused, fused_memory
         self.boosts = boosts = boosts or {}
         self._extra_words = [word for word in boosts if word not in vocabulary]
         ids = np.append(ngram.ids, np.full(len(self._extra_words), ngram.ids[UNKNOWN])).astype(np.int32)
@@ -123,6 +124,16 @@ class BeamSearch:
             memory=fused_memory if fused else 0,
         )
         self.reset()
+
+    def __copy__(self) -> "BeamSearch":
+        """For another utterance; both share what is compiled."""
+        other = object.__new__(BeamSearch)
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled are the parts, of which another process compiles its own."""
+        return BeamSearch, self._parts
 
     def reset(self, before: Sequence[str] = ()) -> None:
         """Begin a new utterance. before: the words since its sentence began, if it doesn't begin with it."""

@@ -28,7 +28,7 @@ def as_json(file: str, transcript: Transcript, weights: Weights) -> dict[str, An
         {"start": segment.start, "end": segment.end, "text": segment.text} | _channel(segment)
         for segment in transcript.segments
     ]
-    nbests = [[_scores(hypothesis, weights) for hypothesis in segment.nbest] for segment in transcript.segments]
+    nbests = [[scores(hypothesis, weights) for hypothesis in segment.nbest] for segment in transcript.segments]
     if len(nbests) > 1:
         for item, nbest in zip(segments, nbests, strict=True):
             item["nbest"] = nbest
@@ -63,9 +63,10 @@ def failure_as_json(file: str, problem: str) -> dict[str, Any]:
     return {"file": file, "duration": None, "text": None} | empty
 
 
-def _scores(hypothesis: Hypothesis, weights: Weights) -> dict[str, Any]:
-    scores = (hypothesis.acoustic, hypothesis.ngram, hypothesis.lstm or 0.0, hypothesis.total(weights))
-    return {"text": hypothesis.text} | {name: round(score, 4) for name, score in zip(SCORES, scores, strict=True)}
+def scores(hypothesis: Hypothesis, weights: Weights) -> dict[str, Any]:
+    """A hypothesis and its SCORES."""
+    found = (hypothesis.acoustic, hypothesis.ngram, hypothesis.lstm or 0.0, hypothesis.total(weights))
+    return {"text": hypothesis.text} | {name: round(score, 4) for name, score in zip(SCORES, found, strict=True)}
 
 
 def table(

@@ -26,12 +26,12 @@ class Outcome:
     partial: bool = False  # are the texts of its beginning alone, as the work was interrupted?
 
 
-def as_text(path: Path) -> str:
+def as_text(path: Path | str) -> str:
     """A path as it stands in JSON; a name need not be UTF-8."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def printable(path: Path) -> str:
+def printable(path: Path | str) -> str:
     """A path as one line of text; a name may hold line breaks, and what controls terminals."""
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in as_text(path))
 
@@ -212,12 +212,12 @@ class Folder:
         return self._folder / f"{recording.output}.{form}"
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file that nobody sees half written, whatever happens meanwhile."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file, text as UTF-8, that nobody sees half written, whatever happens meanwhile."""
     part = path.with_name(f"{PART}{socket.gethostname()}-{os.getpid()}")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())  # or a machine that loses power may keep the name, but an empty file
         part.replace(path)

