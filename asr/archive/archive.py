@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ import ray
 from ray.exceptions import RayActorError, RayError
 
 from asr.archive import places, rows
-from asr.archive.actors import Done, Orders, Reader, Task, text_address, write
+from asr.archive.actors import Done, Orders, Reader, Task, light, text_address, write
 from asr.archive.places import Item
 from asr.archive.progress import Progress
 from asr.audio.channels import Channel
@@ -117,15 +116,18 @@ def connected(address: str | None, actors: int | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a warning about graphics cards
     local: dict[str, Any] = {"num_cpus": actors, "include_dashboard": False} if address is None else {}
-    try:
-        ray.init(address or "local", logging_level=logging.WARNING, log_to_driver=False, **local)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise ValueError(
-            f"--ray {address}: no cluster can be reached there ({told}): is `ray start` running?"
-        ) from None
+    for tried in range(TRIES):  # a busy machine may not start it in the half minute that Ray waits
+        try:
+            ray.init(address or "local", logging_level=logging.ERROR, log_to_driver=False, **local)
+            break
+        except Exception as error:  # Ray raises these themselves, too
+            ray.shutdown()
+            if address is None and tried < TRIES - 1:
+                continue
+            told = f"{'Ray' if address is None else f'--ray {address}'}: {' '.join(str(error).split())[:200]}"
+            mend = "end what else runs here" if address is None else "is `ray start` running there?"
+            raise ValueError(f"{told}: {mend}") from None
     try:
         yield
     finally:
@@ -148,7 +150,7 @@ class Pool:
 
     def __init__(self, recognizer: Recognizer, orders: Orders, size: int, progress: Progress) -> None:
         self._orders, self._size, self._progress = orders, size, progress
-        self._recognizer = ray.put(recognizer)  # once; each machine fetches it once
+        self._recognizer = ray.put(light(recognizer))  # once; each machine fetches it once
         self._starting: dict[Any, Any] = {}  # actors by the reference that they are ready
         self._idle: list[Any] = []
         self._busy: dict[Any, _Work] = {}  # by the reference to what becomes of it
