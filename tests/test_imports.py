@@ -40,7 +40,7 @@ lm.lstm lm.ngram
 lm.model
 lm.text
 lm.bundle
-lm.files lm.front lm.progress lm.settings
+lm.cluster lm.files lm.front lm.progress lm.settings
 """
 
 

@@ -1,11 +1,10 @@
 """An archive, by actors of Ray's: what is missing in it is shared among them until each recording has its row."""
 
 import json
-import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from asr.audio.channels import Channel
 from asr.recognizer import Recognizer
 from asr.transcription.outputs import clear_parts
 from lm.bundle import DEFAULT, open_bundle
+from lm.cluster import connected
 
 TRIES = 3  # actors that may die of a recording, or with their machine, until it counts as failed
 LOOK = 1.0  # seconds after which progress is told, and asked of those at work
@@ -108,30 +108,6 @@ def plan(items: Sequence[Item], orders: Orders, retry_failed: bool) -> tuple[lis
         before += 1
         failed += current[0][0].failed
     return sorted(tasks, key=lambda task: -task.item.size), before, failed
-
-
-@contextmanager
-def connected(address: str | None, actors: int | None) -> Iterator[None]:
-    """Within it this process is connected to a cluster."""
-    if ray.is_initialized():
-        yield
-        return
-    local: dict[str, Any] = {"num_cpus": actors, "include_dashboard": False} if address is None else {}
-    for tried in range(TRIES):  # a busy machine may not start it in the half minute that Ray waits
-        try:
-            ray.init(address or "local", logging_level=logging.ERROR, log_to_driver=False, **local)
-            break
-        except Exception as error:  # Ray raises these themselves, too
-            ray.shutdown()
-            if address is None and tried < TRIES - 1:
-                continue
-            told = f"{'Ray' if address is None else f'--ray {address}'}: {' '.join(str(error).split())[:200]}"
-            mend = "end what else runs here" if address is None else "is `ray start` running there?"
-            raise ValueError(f"{told}: {mend}") from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 @dataclass

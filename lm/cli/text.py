@@ -34,6 +34,9 @@ def prepare_text(
         typer.Option(help="Transcripts, one a line: drop sentences that share eight words in a row with one."),
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes.", min=1, show_default="one a core")] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="A Ray cluster to work instead, --jobs books at once: auto, HOST:6379.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the shuffled order of books.")] = 1,
 ) -> None:
     """Turn books into normalised sentences, one a line; what is left out is reported on stderr.
@@ -74,6 +77,7 @@ def prepare_text(
             jobs,
             seed,
             transcripts,
+            ray,
         )
     lines_out = [f"{output}: {report.books} books, {report.sentences} sentences, {report.words} words"]
     if heldout:

@@ -11,18 +11,21 @@ import tarfile
 import tempfile
 import zlib
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from lm.files import encoding_of, find_files, open_text
 from lm.progress import progress_bar
 from lm.text.normalise import sentences
 from lm.text.overlap import ngrams
+
+if TYPE_CHECKING:
+    from lm.cluster import Submitted
 
 
 @dataclass
@@ -71,11 +74,14 @@ def find_books(source: Path, scratch: Path) -> Iterator[tuple[str, Path]]:
         yield _plain_name(source), source
 
 
-def book_lines(book: Path) -> list[str]:
-    """The lines of a book: UTF-8, or else Latin-1; without Project Gutenberg's header and licence if marked."""
+def book_lines(book: Path, data: bytes | None = None) -> list[str]:
+    """The lines of a book: UTF-8, or else Latin-1; without Project Gutenberg's header and licence if marked.
+
+    data: what the file holds, if it was read elsewhere.
+    """
     unpack = {".gz": gzip.decompress, ".xz": lzma.decompress}.get(book.suffix, bytes)
     try:
-        data = unpack(book.read_bytes())
+        data = unpack(book.read_bytes() if data is None else data)
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise ValueError(f"{book}: can't be read ({error}); mend it or take it away") from None
     try:
@@ -98,13 +104,42 @@ def _start_worker(avoided: frozenset[str]) -> None:
 
 
 def _normalize_book(book: Path) -> tuple[list[str], Counter[str]]:
+    return _normalize(book_lines(book), _avoided)
+
+
+def _normalize_sent(book: Path, data: bytes, avoided: frozenset[str]) -> tuple[list[str], Counter[str]]:
+    """For a machine that may not reach the file."""
+    return _normalize(book_lines(book, data), avoided)
+
+
+def _normalize(lines: list[str], avoided: frozenset[str]) -> tuple[list[str], Counter[str]]:
     dropped: Counter[str] = Counter()
-    lines = list(sentences(book_lines(book), dropped))
-    if not _avoided:
-        return lines, dropped
-    kept = [line for line in lines if line not in _avoided and _avoided.isdisjoint(ngrams(line.split()))]
-    dropped["held-out words"] += len(lines) - len(kept)
+    found = list(sentences(lines, dropped))
+    if not avoided:
+        return found, dropped
+    kept = [line for line in found if line not in avoided and avoided.isdisjoint(ngrams(line.split()))]
+    dropped["held-out words"] += len(found) - len(kept)
     return kept, dropped
+
+
+Submit = Callable[[Path], "Future[tuple[list[str], Counter[str]]] | Submitted[tuple[list[str], Counter[str]]]"]
+
+
+@contextmanager
+def _processes(jobs: int, avoided: frozenset[str]) -> Iterator[Submit]:
+    """Takes books to normalise in so many processes."""
+    with ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(avoided,)) as pool:
+        yield lambda book: pool.submit(_normalize_book, book)
+
+
+@contextmanager
+def _machines(ray: str, avoided: frozenset[str]) -> Iterator[Submit]:
+    """Takes books to normalise on a cluster of that address."""
+    from lm.cluster import Pool, connected
+
+    with connected(ray):
+        pool = Pool(avoided)
+        yield lambda book: pool.submit(_normalize_sent, book, book.read_bytes())
 
 
 def _whole(words: Sequence[str]) -> list[str]:
@@ -113,12 +148,12 @@ def _whole(words: Sequence[str]) -> list[str]:
 
 
 def _normalize_books(
-    books: Sequence[tuple[str, Path]], pool: ProcessPoolExecutor, ahead: int
+    books: Sequence[tuple[str, Path]], submit: Submit, ahead: int
 ) -> Iterator[tuple[str, list[str], Counter[str]]]:
     """The books' names, sentences and counts of what was dropped, in order; at most `ahead` books wait in memory."""
-    waiting: deque[tuple[str, Future[tuple[list[str], Counter[str]]]]] = deque()
+    waiting = deque[tuple[str, Any]]()
     for name, path in books:
-        waiting.append((name, pool.submit(_normalize_book, path)))
+        waiting.append((name, submit(path)))
         if len(waiting) == ahead:
             name, book = waiting.popleft()
             yield name, *book.result()
@@ -143,11 +178,13 @@ def prepare_text(
     jobs: int | None = None,
     seed: int = 1,
     avoid: Iterable[Sequence[str]] = (),
+    ray: str | None = None,
 ) -> TextReport:
     """Write all books of `sources` to `output`, one normalised sentence a line (.gz and .xz compress).
 
     Books come in an order shuffled by `seed`, so that any beginning of the file is a fair sample; the result does not
-    depend on `jobs`, the number of processes (by default all cores). Memory grows with the longest books, not with
+    depend on `jobs`, the number of processes (by default all cores), nor on `ray`, the address of a cluster that works
+    instead of them, `jobs` books at a time. Memory grows with the longest books, not with
     their number; archives are unpacked beside `output` for the time being. Left out are books whose file names are in
     `exclude`, and copies: books half of whose sentences stood in a book before. With `heldout`, the first
     `heldout_books` of the shuffled books go there instead, each cut to its share of `heldout_words`, and later books
@@ -181,8 +218,8 @@ def prepare_text(
         unfinished = [scratch / f"{number}-{path.name}" for number, path in enumerate(outputs)]
         with ExitStack() as files:
             text, *tuning = (files.enter_context(open_text(path, "wt")) for path in unfinished)
-            pool = files.enter_context(ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(avoided,)))
-            normalized = _normalize_books(chosen, pool, ahead=2 * jobs)
+            submit = files.enter_context(_machines(ray, avoided) if ray else _processes(jobs, avoided))
+            normalized = _normalize_books(chosen, submit, ahead=2 * jobs)
             for name, lines, dropped in progress_bar(normalized, "normalising", len(chosen)):
                 prints = _fingerprints(lines)
                 if not lines:

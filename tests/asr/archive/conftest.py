@@ -87,7 +87,7 @@ def s3(store: Breaking | None) -> Breaking:
 @pytest.fixture(scope="session")
 def cluster(store: Breaking | None) -> Iterator[None]:
     """This process is connected to a Ray of two cores, whose actors know the store."""
-    from asr.archive.archive import connected
+    from lm.cluster import connected
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     with connected(None, 2):

@@ -1,5 +1,6 @@
 """Archives: each recording once, whatever happens."""
 
+import gzip
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from typer.testing import CliRunner, Result
 
 from asr.cli import app
 from asr.recognizer import Recognizer
+from lm.cli import app as lm_app
 
 pytest.importorskip("ray", reason="archives need pip install 'nicebeach[cluster]'")
 pytest.importorskip("pyarrow", reason="archives need pip install 'nicebeach[cluster]'")
@@ -174,6 +176,32 @@ def test_objects_of_a_store(
     with pytest.raises(ValueError, match="can't be read whole"), places.opened(item):
         pass
     s3.breaks = 0
+
+
+def test_text_is_prepared_as_on_one_machine(cluster: None, tmp_path: Path) -> None:
+    for number in range(5):
+        lines = [
+            f"This is sentence {n} of book {number}, which is long enough to be told apart.\n\n" for n in range(50)
+        ]
+        (tmp_path / f"{number}.txt").write_text("".join(lines))
+    shutil.copy(tmp_path / "3.txt", tmp_path / "copy.txt")
+    (tmp_path / "odd.txt.gz").write_bytes(gzip.compress("A café.".encode("latin-1")))
+    (tmp_path / "avoid.list").write_text("SENTENCE SEVEN OF BOOK TWO WHICH IS LONG ENOUGH TO BE TOLD\n")
+    texts = []
+    for name, where in (("here", []), ("there", ["--ray", "auto"])):
+        command = ["prepare-text", tmp_path, "--output", tmp_path / name, "--avoid", tmp_path / "avoid.list", *where]
+        result = CliRunner().invoke(lm_app, list(map(str, command)))
+        assert result.exit_code == 0
+        texts.append(((tmp_path / name).read_text(), result.stderr.replace(name, "")))
+    assert texts[0] == texts[1]
+    assert "A CAFE" in texts[0][0]
+
+    (tmp_path / "broken.txt.gz").write_bytes(b"\x1f\x8b no more")
+    result = CliRunner().invoke(
+        lm_app, ["prepare-text", str(tmp_path), "--output", str(tmp_path / "x"), "--ray", "auto"]
+    )
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "broken.txt.gz: can't be read" in result.stderr
 
 
 # --- Without Ray --------------------------------------------------------------------------------------------

@@ -89,15 +89,14 @@ def test_archives_are_read_as_folders_are(library: Path, tmp_path: Path, packing
 def test_few_books_wait_in_memory() -> None:
     submitted = []
 
-    class Pool:
-        def submit(self, function: object, path: Path) -> Future[tuple[list[str], Counter[str]]]:
-            submitted.append(path)
-            future: Future[tuple[list[str], Counter[str]]] = Future()
-            future.set_result(([path.name], Counter()))
-            return future
+    def submit(path: Path) -> Future[tuple[list[str], Counter[str]]]:
+        submitted.append(path)
+        future: Future[tuple[list[str], Counter[str]]] = Future()
+        future.set_result(([path.name], Counter()))
+        return future
 
     books = [(f"{n}", Path(f"{n}")) for n in range(100)]
-    normalized = _normalize_books(books, Pool(), 3)  # type: ignore[arg-type]
+    normalized = _normalize_books(books, submit, 3)
     for n in range(50):
         assert next(normalized)[:2] == (f"{n}", [f"{n}"])
         assert len(submitted) <= n + 3

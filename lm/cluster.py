@@ -1,0 +1,70 @@
+"""Ray clusters (extra `cluster`): a connection, and functions that run on their machines."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+import ray
+
+TRIES = 3
+
+Value = TypeVar("Value")
+
+
+@contextmanager
+def connected(address: str | None, cores: int | None = None) -> Iterator[None]:
+    """Within it this process is connected to the cluster of that address, such as "auto" or "host:6379".
+
+    None: one is started on this machine alone, of so many cores; unless the process is connected already. Raises
+    ValueError if there is no such cluster.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    local: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False} if address is None else {}
+    for tried in range(TRIES):  # a busy machine may not start it in the half minute that Ray waits
+        try:
+            ray.init(address or "local", logging_level=logging.ERROR, log_to_driver=False, **local)
+            break
+        except Exception as error:  # Ray raises these themselves, too
+            ray.shutdown()
+            if address is None and tried < TRIES - 1:
+                continue
+            told = f"{'Ray' if address is None else f'--ray {address}'}: {' '.join(str(error).split())[:200]}"
+            mend = "end what else runs here" if address is None else "is `ray start` running there?"
+            raise ValueError(f"{told}: {mend}") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+class Submitted(Generic[Value]):
+    """What a function will have returned."""
+
+    def __init__(self, reference: Any) -> None:
+        self._reference = reference
+
+    def result(self) -> Value:
+        """Wait for it. Raises what the function raised."""
+        try:
+            value: Value = ray.get(self._reference)
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        return value
+
+
+class Pool:
+    """Runs functions on the cluster that this process is connected to, as an executor does in processes."""
+
+    def __init__(self, *shared: object) -> None:
+        """shared: further arguments of all functions, sent once to each machine."""
+        self._shared = [ray.put(argument) for argument in shared]
+
+    def submit(self, function: Callable[..., Value], *arguments: object) -> Submitted[Value]:
+        """Call a function of a module with these arguments and the shared ones, on any machine, as soon as one can.
+
+        It is called again elsewhere if a machine dies.
+        """
+        return Submitted(ray.remote(function).remote(*arguments, *self._shared))
