@@ -49,7 +49,7 @@ def find(source: str) -> list[Item]:
     """
     found = {item.address: item for item in _found(source.removeprefix("file://"))}
     items = list(found.values())
-    if len(items) == 1 and not items[0].stamp and not is_remote(source):
+    if len(items) == 1 and (items[0].problem or not items[0].stamp) and not is_remote(items[0].address):
         raise ValueError(f"{source}: {items[0].problem or 'no such folder, file or list: check its name'}")
     if not items:
         raise ValueError(f"{source}: holds no recordings: name a folder with wav, flac, ogg, opus, mp3, m4a, ...")
