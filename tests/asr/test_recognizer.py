@@ -5,6 +5,7 @@ import errno
 import io
 import math
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -520,3 +521,12 @@ def test_an_error_midway(recognizer: Recognizer, recordings: dict[Path, str], jo
 def test_options_that_mean_nothing(recognizer: Recognizer, options: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=re.escape(problem)):
         recognizer.transcribe(np.zeros(160, np.float32), **options)
+
+
+def test_another_process_may_be_sent_one(tiny_bundle: Path, recordings: dict[Path, str]) -> None:
+    """Without what a copy of it for another utterance needs to be made anew."""
+    recognizer = Recognizer(tiny_bundle).with_hot_words({"wreck a nice": 3.0})
+    sent = pickle.loads(pickle.dumps(recognizer))
+    path = next(iter(recordings))
+    assert sent.transcribe(path).segments == recognizer.transcribe(path).segments
+    assert copy.copy(sent.search)._graph is sent.search._graph
