@@ -1,6 +1,7 @@
 """An archive, by actors of Ray's: what is missing in it is shared among them until each recording has its row."""
 
 import json
+import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import RayError, RayTaskError
 
 from asr.archive import places, rows
 from asr.archive.actors import Done, Orders, Reader, Task, light, text_address, write
@@ -24,6 +25,7 @@ from lm.cluster import connected
 
 TRIES = 3  # actors that may die of a recording, or with their machine, until it counts as failed
 LOOK = 1.0  # seconds after which progress is told, and asked of those at work
+BYTES = 1 << 20  # of sound for which a further actor is worth its start: minutes
 LONG = 5.0  # seconds at work from which on an actor is asked
 
 
@@ -64,7 +66,7 @@ def archive(
     cluster. Raises ValueError or OSError if the source or the model can't be read, or the output not be written.
     """
     output = output.removeprefix("file://").rstrip("/")
-    output = output if places.is_remote(output) else str(Path(output).absolute())
+    output = output if places.is_remote(output) else os.path.abspath(output)
     items = places.find(source)
     bundle = open_bundle(settings.model or DEFAULT)
     made_with = {"channel": settings.channel.value}
@@ -87,8 +89,9 @@ def plan(items: Sequence[Item], orders: Orders, retry_failed: bool) -> tuple[lis
 
     Deletes what a run that was killed has left behind: half a file, or the result of what a recording was before.
     """
-    if not places.is_remote(orders.folder):
-        clear_parts(Path(orders.folder))
+    for folder in (orders.folder, *dict(orders.texts).values()):
+        if not places.is_remote(folder):
+            clear_parts(Path(folder))
     found: defaultdict[str, list[tuple[rows.Name, str]]] = defaultdict(list)
     for path in places.names_below(orders.folder):
         if name := rows.Name.parsed(path):
@@ -141,7 +144,9 @@ class Pool:
         interrupted = False
         self._progress.begin([task.item.size for task in tasks])
         try:
-            for _ in range(min(self._size, len(tasks) if len(tasks) > 1 else self._size)):
+            # Enough for those who help with long ones.
+            sizes = [task.item.size for task in tasks]
+            for _ in range(min(self._size, len(tasks) + sum(sizes) // BYTES) if all(sizes) else self._size):
                 self._start()
             while waiting or self._busy:
                 while waiting and self._idle:
@@ -149,11 +154,13 @@ class Pool:
                     self._busy[actor.read.remote(task)] = _Work(actor, task, time.monotonic())
                 self._share_out(bool(waiting))
                 for work, result in self._finished():
-                    if result is None and (number := tries[work.task.item.address] + 1) < TRIES:
-                        tries[work.task.item.address] = number
-                        waiting.appendleft(work.task)
-                        continue
-                    if result is None:
+                    if not isinstance(result, Done):
+                        tries[work.task.item.address] += 1
+                        if tries[work.task.item.address] < TRIES:
+                            waiting.appendleft(work.task)
+                            continue
+                        if result:
+                            raise result
                         result = Done(0.0, f"the processes that read it died, {TRIES} times: it may be damaged")
                         write(self._orders, work.task, None, rows.failed(work.task.item, None, result.problem, 0.0))
                     done, failed, seconds = done + 1, failed + bool(result.problem), seconds + result.seconds
@@ -169,8 +176,11 @@ class Pool:
         actor = Reader.remote(self._recognizer, self._orders)  # type: ignore[attr-defined]
         self._starting[actor.ready.remote()] = actor
 
-    def _finished(self) -> Iterator[tuple[_Work, Done | None]]:
-        """What became of recordings, None if the actor died; waits a little. Actors that are ready join the idle."""
+    def _finished(self) -> Iterator[tuple[_Work, Done | Exception | None]]:
+        """What became of recordings, or why that can't be written; None if the actor died. Waits a little.
+
+        Actors that are ready join the idle.
+        """
         ready, _ = ray.wait([*self._starting, *self._busy], num_returns=1, timeout=LOOK)
         for reference in ready:
             if reference in self._starting:
@@ -188,14 +198,20 @@ class Pool:
                 continue
             work = self._busy.pop(reference)
             self._helped.pop(work.actor, None)
+            result: Done | Exception | None
             try:
                 result = ray.get(reference)
-            except RayActorError:
-                self._start()
-                yield work, None
-            else:
                 self._idle.append(work.actor)
-                yield work, result
+            except RayTaskError as error:
+                result = error.cause
+                self._idle.append(work.actor)
+            except RayError:
+                result = None
+                self._start()
+                # Its machine may have died, and others with it: they have to answer before they get more.
+                self._starting |= {actor.ready.remote(): actor for actor in self._idle}
+                self._idle.clear()
+            yield work, result
 
     def _share_out(self, waiting: bool) -> None:
         """Have the idle help those at work, once no recording waits."""

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 import stat
 import tempfile
 import time
@@ -77,7 +78,7 @@ def _listed(names: Iterable[str]) -> Iterator[Item]:
 
 def _local(names: list[str]) -> Iterator[Item]:
     for recording in inputs.expand(names):
-        path = recording.path.absolute()
+        path = Path(os.path.abspath(recording.path))
         try:
             status = path.stat()
             yield Item(str(path), status.st_size, f"{status.st_size} {status.st_mtime_ns}", recording.problem)

@@ -1,6 +1,5 @@
 """One Ray for all tests of this folder, and a store like S3; what is in a package that isn't there is skipped."""
 
-import os
 import socket
 import socketserver
 import threading
@@ -89,6 +88,8 @@ def cluster(store: Breaking | None) -> Iterator[None]:
     """This process is connected to a Ray of two cores, whose actors know the store."""
     from lm.cluster import connected
 
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    with connected(None, 2):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # or its actors wait for whatever else runs here
+        with connected(None, 2):
+            yield

@@ -126,7 +126,7 @@ def test_a_long_recording_is_shared_and_outlives_an_actor(
     cluster: None, tiny_bundle: Path, recordings: dict[Path, str], tmp_path: Path
 ) -> None:
     waveform = np.concatenate([soundfile.read(path, dtype="float32")[0] for path in recordings] * 3)
-    soundfile.write(tmp_path / "long.flac", waveform, 16000)
+    soundfile.write(tmp_path / "long.wav", waveform, 16000)
     killed: list[int] = []
 
     def kill() -> None:
@@ -139,12 +139,12 @@ def test_a_long_recording_is_shared_and_outlives_an_actor(
 
     killer = threading.Thread(target=kill)
     killer.start()
-    result = archive(tmp_path / "long.flac", tmp_path / "out", "--model", tiny_bundle, "--actors", 2)
+    result = archive(tmp_path / "long.wav", tmp_path / "out", "--model", tiny_bundle, "--actors", 2)
     killer.join()
     assert result.exit_code == 0
     assert killed
     [row] = found(tmp_path / "out")
-    transcript = Recognizer(tiny_bundle).transcribe(tmp_path / "long.flac")
+    transcript = Recognizer(tiny_bundle).transcribe(tmp_path / "long.wav")
     assert [word["word"] for word in row["words"]] == [word.word for word in transcript.words]
     assert [word["start"] for word in row["words"]] == [word.start for word in transcript.words]
 
@@ -168,7 +168,7 @@ def test_objects_of_a_store(
     text = Recognizer(tiny_bundle).transcribe(path).text
     assert (row["file"], row["text"]) == ("s3://archive/in/1998/talk.flac", text)
     assert files.cat_file("archive/out/txt/archive/in/1998/talk.flac.txt").decode().replace("\n\n", " ") == f"{text}\n"
-    again = archive("s3://archive/in", "s3://archive/out", "--model", tiny_bundle)
+    again = archive("s3://archive/in", "s3://archive/out", "--model", tiny_bundle, "--format", "txt")
     assert "0 recordings done" in again.stderr
 
     monkeypatch.setattr(places, "FIRST_WAIT", 0.0)

@@ -25,6 +25,7 @@ parser.add_argument("--minutes", type=float, default=30)
 parser.add_argument("--words", action="store_true", help="Compare with asr transcribe, which takes as long again.")
 arguments = parser.parse_args()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("RAY_worker_niceness", "0")  # as asr transcribe has; Ray's is 15
 
 
 def joined(path: Path) -> None:

@@ -28,6 +28,7 @@ parser.add_argument("--damaged", type=int, default=5)
 parser.add_argument("--processes", type=int, default=2)
 arguments = parser.parse_args()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("RAY_worker_niceness", "0")  # as asr transcribe has; Ray's is 15
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

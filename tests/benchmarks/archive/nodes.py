@@ -27,6 +27,7 @@ parser.add_argument("--data", type=Path, required=True, help="a folder of record
 parser.add_argument("--limit", type=int, default=60)
 arguments = parser.parse_args()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("RAY_worker_niceness", "0")  # as asr transcribe has; Ray's is 15
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # nodes of one machine need no token
 
 
