@@ -55,16 +55,17 @@ class Submitted(Generic[Value]):
         return value
 
 
-class Pool:
-    """Runs functions on the cluster that this process is connected to, as an executor does in processes."""
+class Pool(Generic[Value]):
+    """Calls a function on the cluster that this process is connected to, as an executor does in processes."""
 
-    def __init__(self, *shared: object) -> None:
-        """shared: further arguments of all functions, sent once to each machine."""
+    def __init__(self, function: Callable[..., Value], *shared: object) -> None:
+        """function: of a module. shared: its last arguments, sent once to each machine."""
+        self._function = ray.remote(function)
         self._shared = [ray.put(argument) for argument in shared]
 
-    def submit(self, function: Callable[..., Value], *arguments: object) -> Submitted[Value]:
-        """Call a function of a module with these arguments and the shared ones, on any machine, as soon as one can.
+    def submit(self, *arguments: object) -> Submitted[Value]:
+        """Call it with these arguments and the shared ones, on any machine, as soon as one can.
 
         It is called again elsewhere if a machine dies.
         """
-        return Submitted(ray.remote(function).remote(*arguments, *self._shared))
+        return Submitted(self._function.remote(*arguments, *self._shared))

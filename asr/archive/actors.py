@@ -51,8 +51,8 @@ def text_address(folder: str, address: str, form: str) -> str:
     return f"{folder}/{address.partition('://')[2] or address.lstrip('/')}.{form}"
 
 
-# A thread for each kind of work: who leads a recording must be able to do parts of it meanwhile, and to answer.
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of mallopt(3)
+# A thread for each kind of work: who leads a recording must be able to do parts of it meanwhile, and to answer.
 THREADS: dict[str, Any] = {"concurrency_groups": {"whole": 1, "parts": 1, "talk": 1}}
 
 

@@ -138,8 +138,8 @@ def _machines(ray: str, avoided: frozenset[str]) -> Iterator[Submit]:
     from lm.cluster import Pool, connected
 
     with connected(ray):
-        pool = Pool(avoided)
-        yield lambda book: pool.submit(_normalize_sent, book, book.read_bytes())
+        pool = Pool(_normalize_sent, avoided)
+        yield lambda book: pool.submit(book, book.read_bytes())
 
 
 def _whole(words: Sequence[str]) -> list[str]:
