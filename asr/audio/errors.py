@@ -14,3 +14,11 @@ def unreadable(error: OSError) -> AudioError:
     if isinstance(error, FileNotFoundError):
         return AudioError("no such file: check its name")
     return AudioError(f"can't be read ({error.strerror}): check its name and permissions")
+
+
+def problem_of(error: Exception) -> str:
+    """What is wrong with a recording, in a line; a fault of ours shall not cost the other recordings."""
+    if isinstance(error, AudioError):
+        return str(error)
+    described = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"a fault of nicebeach ({described}): please report it"

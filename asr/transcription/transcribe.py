@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 from asr.audio.channels import Channel
-from asr.audio.errors import AudioError
+from asr.audio.errors import AudioError, problem_of
 from asr.audio.reading import duration
 from asr.audio.sound import clock
 from asr.recognizer import Recognizer, total
@@ -183,14 +183,6 @@ def transcribe_one(
         return Outcome({}, _death(death.signal, jobs()))
     except Exception as error:
         return Outcome({}, problem_of(error))
-
-
-def problem_of(error: Exception) -> str:
-    """What is wrong with a recording, in a line; a fault of ours shall not cost the other recordings."""
-    if isinstance(error, AudioError):
-        return str(error)
-    described = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"a fault of nicebeach ({described}): please report it"
 
 
 class _Terminated(BaseException):
