@@ -13,16 +13,17 @@ import pyarrow as pa
 from pyarrow import parquet
 from pyarrow.json import ParseOptions, ReadOptions, read_json
 
-import asr
 from asr.archive.places import Item
 from asr.decoder.hypothesis import Weights
 from asr.transcript import Transcript, Word, formats, scored
 from asr.transcript.alternatives import runners_up
 from asr.transcription.outputs import as_text
 from lm.bundle import Bundle
+from lm.front import version
 
 NBEST = 5  # hypotheses of a segment
 TEXTS = ("txt", "srt", "json")  # that may be written beside the rows
+VERSION = version()
 UNREAD = "unread"  # stands for the content of what can't be read
 
 _HYPOTHESIS = pa.struct([("text", pa.string()), *((score, pa.float64()) for score in scored.SCORES)])
@@ -147,16 +148,14 @@ def heard(item: Item, content: str, transcript: Transcript, weights: Weights, se
         "warnings": transcript.warnings,
         "error": None,
         "seconds": round(seconds, 3),
-        "nicebeach": asr.__version__,
+        "nicebeach": VERSION,
     }
 
 
 def failed(item: Item, content: str | None, error: str, seconds: float) -> Row:
     """The row of a recording that can't be transcribed."""
     nothing: Row = {"duration": None, "text": None, "segments": [], "words": [], "warnings": []}
-    return (
-        _origin(item, content) | nothing | {"error": error, "seconds": round(seconds, 3), "nicebeach": asr.__version__}
-    )
+    return _origin(item, content) | nothing | {"error": error, "seconds": round(seconds, 3), "nicebeach": VERSION}
 
 
 def _origin(item: Item, content: str | None) -> Row:

@@ -16,8 +16,7 @@ from itertools import chain, repeat
 from pathlib import Path
 
 import soundfile
-
-from asr.archive import rows
+from pyarrow.parquet import ParquetFile
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--data", type=Path, required=True, help="a folder of recordings")
@@ -48,7 +47,7 @@ with tempfile.TemporaryDirectory() as name:
     for actors in (1, 2):
         run("archive", folder / "long.flac", folder / f"out{actors}", "--actors", actors, "--quiet")
         [path] = (folder / f"out{actors}").rglob("*.parquet")
-        made.append(rows.unpacked(path.read_bytes()))
+        made.append(ParquetFile(path).read().to_pylist()[0])
         print(f"{actors} actors: {made[-1]['seconds']:.1f} s of {made[-1]['duration']:.0f} s of sound", flush=True)
     same = made[0]["words"] == made[1]["words"]
     print(f"{made[0]['seconds'] / made[1]['seconds']:.2f} times as fast, same words: {same}")

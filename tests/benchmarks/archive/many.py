@@ -18,8 +18,7 @@ import time
 from pathlib import Path
 
 import soundfile
-
-from asr.archive import rows
+from pyarrow.parquet import ParquetFile
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--data", type=Path, required=True, help="a folder of recordings")
@@ -99,7 +98,7 @@ with tempfile.TemporaryDirectory() as name:
     print(f"a recording a process: {start[0]:.1f} s, {start[1]:.1f} of processors")
     for kind, place in (("wall-clock", 0), ("processor", 1)):
         print(f"overhead, {kind}: {100 * ((whole[place] - start[place]) / plain[place] - 1):.1f} % without Ray's start")
-    made = [rows.unpacked(path.read_bytes()) for path in (folder / "out").rglob("*.parquet")]
+    made = [ParquetFile(path).read().to_pylist()[0] for path in (folder / "out").rglob("*.parquet")]
     print(f"{len(made)} rows of {arguments.count}, {sum(bool(row['error']) for row in made)} errors")
     size = sum(path.stat().st_size for path in (folder / "out").rglob("*.parquet"))
     print(f"{size / len(made):.0f} bytes a row, {sum(row['duration'] or 0 for row in made):.0f} s of sound")

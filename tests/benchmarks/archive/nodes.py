@@ -18,9 +18,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from pyarrow.parquet import ParquetFile
 from ray.cluster_utils import Cluster
-
-from asr.archive import rows
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--data", type=Path, required=True, help="a folder of recordings")
@@ -48,7 +47,7 @@ def wait_for(output: Path, count: int, process: subprocess.Popen[bytes]) -> None
 
 def found(output: Path) -> list[dict[str, Any]]:
     """All rows, but for how long each took."""
-    made = [rows.unpacked(path.read_bytes()) | {"seconds": 0} for path in written(output)]
+    made = [ParquetFile(path).read().to_pylist()[0] | {"seconds": 0} for path in written(output)]
     return sorted(made, key=lambda row: str(row["file"]))
 
 
