@@ -15,7 +15,7 @@ from asr.server.refusal import Refusal
 from asr.server.tasks import Part, Stream, Told
 
 LANE = "live"
-FULL = 0.875  # of the processors may be taken; the rest is for utterances that end at the same time
+FULL = 0.55  # of the processors may be taken; the rest is for utterances that end at the same time
 SHARE = 0.12  # of a processor that a stream takes, until it is measured
 KNOWN, LEARNED = 60.0, 1200.0  # seconds of sound for which that counts, and of which half is forgotten then
 IDLE = 60.0  # seconds in which a client may send nothing, once it has begun
