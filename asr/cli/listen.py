@@ -133,20 +133,20 @@ def listen(
         recognizer = recognizer.with_grammar(_phrases(grammar)) if grammar else recognizer
         kind = captions.Json if format is ListenFormat.json else captions.Lines
         shown = captions.Terminal(sys.stdout, _columns) if terminal else kind(sys.stdout)
-        with stopped_by_signals() as stop:
-            if source is None:
-                sound = sources.microphone(device, warn)
-            elif source == "-":
-                # Not sys.stdin, whose lock a thread that waits for more would keep from Python as it ends.
-                raw_rate = 16_000 if rate is None else rate
-                sound = sources.standard_input(io.FileIO(0, closefd=False), raw_rate, channels or 1)
-            else:
-                sound = sources.file(Path(source), pace, warn)
+        if source is None:
+            sound = sources.microphone(device, warn)
+        elif source == "-":
+            # Not sys.stdin, whose lock a thread that waits for more would keep from Python as it ends.
+            raw_rate = 16_000 if rate is None else rate
+            sound = sources.standard_input(io.FileIO(0, closefd=False), raw_rate, channels or 1)
+        else:
+            sound = sources.file(Path(source), pace, warn)
+        with stopped_by_signals() as stop:  # from here on there is something to be told of
             live = recognizer.live(sound.rate, endpointing=endpointing, nbest=1, style=style)
             kept = captions.Kept(output_dir, sound.rate, kind, f".{format.value}") if output_dir else None
             with closing(kept) if kept else nullcontext():
                 if not listen(live, sound, [shown], kept, stop, warn) and not stop.is_set():
-                    warn("no words were heard" + (": are --rate and --channels right?" if source == "-" else ""))
+                    warn("no words were heard" + (": are --rate and --channels right?" if sound.raw else ""))
 
 
 def _phrases(path: Path) -> list[str]:

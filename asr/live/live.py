@@ -41,6 +41,7 @@ LEAD = round(1 / FRAME_SECONDS)  # frames before an utterance that are heard aga
 LEAST_HEARD = round(8 / FRAME_SECONDS)  # frames, if there are so many: the front end levels by what it hears
 CLEAR = 0.0  # more than what Finals go by: Partials had rather wait than show words of noise
 NEAR = 8  # words before those of a Partial that tell how they are written
+CHANNELS = 64  # at most: more of them are [channels, n]
 PIECE = 0.01  # seconds that are resampled at once
 
 
@@ -299,7 +300,7 @@ def mono(samples: "ArrayLike") -> np.ndarray:
     What is no sound (NaN, infinite, absurdly loud) becomes silence. Raises AudioError for what are no samples.
     """
     array = np.asarray(samples)
-    if array.ndim not in (1, 2) or array.dtype.kind not in "fiu":
+    if array.ndim not in (1, 2) or array.dtype.kind not in "fiu" or (array.ndim == 2 and array.shape[1] > CHANNELS):
         raise AudioError(f"a block {array.dtype} {list(array.shape)}: give numbers, [n] or [n, channels]")
     wide = array.astype(np.float64)
     if array.dtype.kind in "iu":

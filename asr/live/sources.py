@@ -39,7 +39,7 @@ ENDLESS = (
 ENDS_EARLY = "standard input: ends in the header of its wav: nothing was recorded"
 MARK = 12  # bytes in which a file tells what it is
 OTHER_FILES = re.compile(
-    rb"fLaC|OggS|ID3|RIFX|FORM|\xff[\xfb\xfa\xf3\xf2]|....ftyp|\x1aE\xdf\xa3|caff|#!AMR", re.DOTALL
+    rb"fLaC|OggS|ID3|\.snd|RIFX|FORM|\xff[\xfb\xfa\xf3\xf2]|....ftyp|\x1aE\xdf\xa3|caff|#!AMR", re.DOTALL
 )
 
 
@@ -49,6 +49,7 @@ class Source:
 
     rate: int
     blocks: Iterator[np.ndarray]
+    raw: bool = False  # samples of which nothing tells what they are
 
 
 def microphone(device: str | None, warn: Callable[[str], None]) -> Source:
@@ -118,8 +119,8 @@ def standard_input(stream: BinaryIO | io.RawIOBase, rate: int, channels: int) ->
     begin = _read(stream, MARK)
     if not begin:
         raise AudioError("standard input: is empty: what should have written to it tells why, or wrote elsewhere")
-    raw = Raw(rate, channels)
-    if begin[:4] in WAV:
+    raw, is_wav = Raw(rate, channels), begin[:4] in WAV
+    if is_wav:
         raw, begin = _wav_header(stream, begin), b""
     elif OTHER_FILES.match(begin):
         raise AudioError("standard input: is no wav: pipe it through ffmpeg -i - -f wav -, or give the file's name")
@@ -127,7 +128,7 @@ def standard_input(stream: BinaryIO | io.RawIOBase, rate: int, channels: int) ->
         check_rate(raw.rate)
     except AudioError as error:
         raise AudioError(f"standard input: {error}") from None
-    return Source(raw.rate, _samples(stream, begin, raw))
+    return Source(raw.rate, _samples(stream, begin, raw), raw=not is_wav)
 
 
 def _wav_header(stream: BinaryIO | io.RawIOBase, begin: bytes) -> Raw:

@@ -61,12 +61,13 @@ def serve(settings: Settings) -> None:
         metrics, keys = Metrics(), Keys(settings.keys)
         cores = len(os.sched_getaffinity(0))
         streams = Streams(office, metrics, cores, settings.live, settings.patience)
-        created = int(((settings.model or DEFAULT) / "config.toml").stat().st_mtime)
         bounds = Bounds(
             upload=settings.upload * MEGABYTE,
             all_uploads=settings.upload * MEGABYTE * (settings.workers + settings.queue),
             patience=settings.patience,
         )
+        office.wait_open()
+        created = int(((settings.model or DEFAULT) / "config.toml").stat().st_mtime)
         made = app.make(office, streams, keys, metrics, created)
         door = Door(made, keys, bounds, metrics, app.TRANSCRIPTIONS)
         config = uvicorn.Config(
@@ -84,7 +85,6 @@ def serve(settings: Settings) -> None:
             ssl_certfile=settings.tls and settings.tls[0],
             ssl_keyfile=settings.tls and settings.tls[1],
         )
-        office.wait_open()
         server = _graceful(config, streams)
         # From now on; and when it has ended uvicorn raises again what ended it, which shall be no fault.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -183,19 +183,23 @@ def _patient(seconds: float) -> type[asyncio.Protocol]:
     class Patient(H11Protocol):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self.loop.call_later(seconds, self._look, None)
+            self._timer = self.loop.call_later(seconds, self._look, None)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._timer.cancel()
+            super().connection_lost(exc)
+
+        def handle_websocket_upgrade(self, event: Any) -> None:
+            self._timer.cancel()  # live streams have bounds of their own
+            super().handle_websocket_upgrade(event)
 
         def _look(self, before: object) -> None:
-            if self.transport.is_closing() and not self.transport.get_write_buffer_size():
-                return
-            if self.transport.get_protocol() is not self:  # it has become a WebSocket
-                return
             waits = self.cycle is None or self.cycle.response_complete
             unread = self.transport.get_write_buffer_size()
             state = (self.cycle, waits, unread)
             if state == before and (waits or unread):
                 self.transport.abort()
             else:
-                self.loop.call_later(seconds, self._look, state)
+                self._timer = self.loop.call_later(seconds, self._look, state)
 
     return Patient

@@ -15,7 +15,7 @@ from asr.acoustic.model import FRAME_SECONDS
 from asr.audio.errors import AudioError
 from asr.live.events import Event, Final, Partial
 from asr.live.live import Endpointing, Live
-from asr.recognizer import Recognizer
+from asr.recognizer import Recognizer, hot_word
 from asr.server.protocol import Samples
 from asr.server.refusal import Refusal
 from asr.transcript.word import Style, tokens
@@ -36,8 +36,27 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
 class Message(Struct, forbid_unknown_fields=True):
     """What is said in JSON."""
 
-    config: Config | UnsetType = UNSET
+    config: dict[str, Any] | UnsetType = UNSET
     eof: int = 0
+
+
+def _changed(config: Config, given: dict[str, Any]) -> Config:
+    """The settings, but for those that are given; null changes nothing but the style. Raises Refusal for others."""
+    new = {name: value for name, value in given.items() if value is not None or name == "style"}
+    try:
+        # Vosk takes 1 for true, and "8000" for 8000.
+        return msgspec.convert(msgspec.to_builtins(config) | new, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise Refusal(400, f"config: {error}") from None
+
+
+def _has_letters(phrase: str) -> bool:
+    """Whether it can be listened for."""
+    try:
+        hot_word(phrase, 0.0)
+    except ValueError:
+        return False
+    return True
 
 
 class Vosk:
@@ -59,13 +78,13 @@ class Vosk:
             self.seconds += len(samples) / self._config.sample_rate
             return [self._answer(self._begun().accept(samples))]
         try:
-            said = msgspec.json.decode(message, type=Message, strict=False)  # Vosk takes 1 for true, "8000" for 8000
+            said = msgspec.json.decode(message, type=Message, strict=False)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise Refusal(400, f"{error}: send config, eof or samples") from None
         if said.config is not UNSET:
             if self._live:
                 raise Refusal(400, "config: came after samples: send it first")
-            self._config = said.config
+            self._config = _changed(self._config, said.config)
         return self.end() if said.eof else []
 
     def end(self) -> list[str]:
@@ -76,7 +95,7 @@ class Vosk:
         """The stream, made by the settings when it is needed."""
         if self._live is None:
             config, recognizer = self._config, self._recognizer
-            phrases = [phrase for phrase in config.phrase_list if phrase != ANYTHING_ELSE]
+            phrases = [phrase for phrase in config.phrase_list if phrase != ANYTHING_ELSE and _has_letters(phrase)]
             if config.style != Style.plain and config.max_alternatives:
                 raise Refusal(400, "style: alternatives are plain alone: leave it out, or max_alternatives")
             try:

@@ -18,6 +18,10 @@ function tell(problem) {
   $("problem").hidden = !problem;
 }
 
+function tellMore(problem) {
+  tell([$("problem").textContent, problem].filter(Boolean).join("\n"));
+}
+
 async function problemOf(response) {
   try {
     return (await response.json()).error.message;
@@ -62,7 +66,7 @@ let queue = Promise.resolve(); // recordings are sent one after the other
 
 function add(files) {
   tell("");
-  for (const file of files) queue = queue.then(() => transcribe(file)).catch((error) => tell(`${file.name}: ${error.message}`));
+  for (const file of files) queue = queue.then(() => transcribe(file)).catch((error) => tellMore(`${file.name}: ${error.message}`));
 }
 
 async function transcribe(file) {
@@ -87,8 +91,9 @@ async function transcribe(file) {
     if (!transcript) throw new Error("the answer broke off: try again");
     const recording = { name: file.name, file, sound, transcript, segments: segmentsOf(transcript) };
     recordings.push(recording);
-    choose(recording);
-    if (transcript.warnings.length) tell(`${file.name}: ${transcript.warnings.join("; ")}`);
+    if (current && !($("editor").hidden && $("audio").paused)) listRecordings(); // somebody corrects, or listens
+    else choose(recording);
+    if (transcript.warnings.length) tellMore(`${file.name}: ${transcript.warnings.join("; ")}`);
   } finally {
     $("progress-line").hidden = true;
   }
@@ -142,8 +147,7 @@ function segmentsOf(transcript) {
   });
 }
 
-function choose(recording) {
-  current = recording;
+function listRecordings() {
   $("recordings").replaceChildren(
     ...recordings.map((one) => {
       const button = made("button", { type: "button", textContent: one.name, onclick: () => choose(one) });
@@ -151,6 +155,11 @@ function choose(recording) {
       return made("li", {}, button);
     }),
   );
+}
+
+function choose(recording) {
+  current = recording;
+  listRecordings();
   URL.revokeObjectURL($("audio").src);
   $("audio").src = URL.createObjectURL(recording.file);
   $("transcript").hidden = false;

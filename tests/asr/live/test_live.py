@@ -223,7 +223,7 @@ def test_what_is_no_stream(recognizer: Recognizer) -> None:
     with pytest.raises(ValueError, match="Endpointing: silence -1: want"):
         Endpointing(silence=-1)
     live = recognizer.live()
-    for block in (["a"], np.zeros((2, 2, 2)), np.zeros(3, complex)):
+    for block in (["a"], np.zeros((2, 2, 2)), np.zeros((2, 4000)), np.zeros(3, complex)):
         with pytest.raises(AudioError, match="give numbers"):
             live.accept(block)  # type: ignore[arg-type]
     live.accept(np.full(4000, np.nan))

@@ -123,13 +123,16 @@ def test_vosk_settings(server: Any, recognizer: Recognizer, samples: np.ndarray)
         answers = spoken(socket, samples, words=0, sample_rate=str(RATE))
     assert "result" not in answers[-1]
     with connect(server) as socket:
+        socket.send(json.dumps({"config": {"words": False, "phrase_list": None}}))
+        assert spoken(socket, samples) == answers  # which sets the rate alone
+    with connect(server) as socket:
         *_, last = spoken(socket, samples, max_alternatives=3)
     (expected,) = finals(heard(recognizer, samples, nbest=3))
     alternatives = last["alternatives"]
     assert [item["text"] for item in alternatives] == [one.text.lower() for one in expected.segment.nbest]
     assert alternatives[0]["confidence"] == max(item["confidence"] for item in alternatives)
     assert [word["word"] for word in alternatives[0]["result"]] == alternatives[0]["text"].split()
-    phrases = ["the man", "a", "[unk]"]
+    phrases = ["the man", "a", "[unk]", "日本"]
     with connect(server) as socket:
         *_, last = spoken(socket, samples, phrase_list=phrases)
     grammar, endpointing = recognizer.with_grammar(phrases[:2]), Endpointing(likely=0.0)
@@ -158,7 +161,7 @@ def test_vosk_settings(server: Any, recognizer: Recognizer, samples: np.ndarray)
         (['{"config": {"max_alternatives": -1}}'], "max_alternatives"),
         (['{"config": {"sample_rate": 10}}', b"xx"], "10 Hz"),
         (['{"config": {"sample_rate": 0}}', b"xx"], "sample_rate"),
-        (['{"config": {"phrase_list": ["[unk]"]}}', b"xx"], "phrase"),
+        (['{"config": {"phrase_list": ["[unk]", "日本"]}}', b"xx"], "phrase"),
         (['{"config": {"style": "readable", "max_alternatives": 2}}', b"xx"], "max_alternatives"),
         ([b"xx", '{"config": {"words": true}}'], "send it first"),
     ],

@@ -429,7 +429,20 @@ def test_at_the_end_what_was_begun_is_answered(
     websockets = pytest.importorskip("websockets.sync.client", reason="no websockets")
     exceptions = pytest.importorskip("websockets.exceptions")
     cert, key = certificate
-    options = ["--model", tiny_bundle, "--workers", 1, "--queue", 8, "--tls-cert", cert, "--tls-key", key]
+    options = [
+        "--model",
+        tiny_bundle,
+        "--workers",
+        1,
+        "--queue",
+        8,
+        "--tls-cert",
+        cert,
+        "--tls-key",
+        key,
+        "--patience",
+        2,
+    ]
     other = running.Server(tmp_path, *options, key=None)
     assert other.url.startswith("https://")
     context = ssl.create_default_context(cafile=cert)
@@ -466,6 +479,7 @@ def test_at_the_end_what_was_begun_is_answered(
     assert len(texts) == 1
     assert other.process.wait(60) == 0
     assert not [*other.temporary.iterdir()]
+    assert "Exception" not in other.log_file.read_text()
 
 
 def test_a_signal_that_comes_at_once_ends_it(tiny_bundle: Path, tmp_path: Path, server: Any) -> None:
@@ -488,7 +502,11 @@ def test_a_signal_that_comes_at_once_ends_it(tiny_bundle: Path, tmp_path: Path, 
     ],
 )
 def test_what_cannot_be_begun_is_told_in_a_line(
-    options: list[str], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: list[str],
+    problem: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     from typer.testing import CliRunner
 
@@ -503,6 +521,7 @@ def test_what_cannot_be_begun_is_told_in_a_line(
     assert result.exit_code == 1
     assert problem in result.stderr
     assert result.stderr.count("\n") == 1
+    assert capfd.readouterr().err == ""  # of its processes
     assert not result.stdout
 
 
