@@ -620,13 +620,18 @@ def test_evaluate_tells_what_it_could_not_read(tiny_bundle: Path, tmp_path: Path
     assert "1 of 2 utterances could not be read" in result.stderr
 
 
-def test_train_says_which_files_its_units_need() -> None:
+SETTINGS = 'dev = "dev.jsonl"\nmax_steps = 1\n[[corpora]]\nmanifest = "some.jsonl"\n'
+
+
+def test_train_says_which_files_its_units_need(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text(SETTINGS)
     for units, option in (("phones", "--letter-to-sound"), ("pieces", "--pieces")):
-        result = CliRunner().invoke(app, ["train", "settings.toml", "--output", "out", "--units", units])
+        result = CliRunner().invoke(app, ["train", str(settings), "--output", "out", "--units", units])
         assert result.exit_code == 1
         assert option in result.stderr
         result = CliRunner().invoke(
-            app, ["train", "settings.toml", "--output", "out", "--units", units, option, str(DATA / "tiny.arpa")]
+            app, ["train", str(settings), "--output", "out", "--units", units, option, str(DATA / "tiny.arpa")]
         )
         assert result.exit_code == 1
         assert result.stderr.startswith(f"error: {DATA / 'tiny.arpa'}: not a ")
@@ -658,8 +663,8 @@ MISPLACED = [
     ("rescore --model FILE FILE", "FILE: no model there"),
     ("evaluate --data DATA --against FILE", "FILE/utterances.jsonl: is no folder, or lies in none"),
     ("train FOLDER --units characters --output out", "FOLDER: is a folder: name a file"),
-    ("train FILE --letter-to-sound FOLDER --output out", "FOLDER: is a folder: name a file"),
-    ("train FILE --units pieces --pieces FOLDER --output out", "FOLDER: not a SentencePiece model"),
+    ("train SETTINGS --letter-to-sound FOLDER --output out", "FOLDER: is a folder: name a file"),
+    ("train SETTINGS --units pieces --pieces FOLDER --output out", "FOLDER: not a SentencePiece model"),
     ("train-letter-to-sound FILE/x", "FILE: is there, but is no folder"),
     ("train-pieces FILE FILE/x", "FILE: is there, but is no folder"),
     ("tune FILE --data DATA", "FILE: no model there"),
@@ -670,7 +675,9 @@ MISPLACED = [
 def test_folders_for_files_and_files_for_folders(command: str, problem: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("A TEXT\n")
-    names = {"FOLDER": tmp_path / "folder", "FILE": tmp_path / "file", "NONE": tmp_path / "none"}
+    (tmp_path / "settings.toml").write_text(SETTINGS)
+    names = {name: tmp_path / name.lower() for name in ("FOLDER", "FILE", "NONE")}
+    names["SETTINGS"] = tmp_path / "settings.toml"
     names |= {"SOUND": DATA / "1970-28415-0034.flac", "DATA": DATA}
 
     def named(text: str) -> str:
