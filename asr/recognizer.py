@@ -524,6 +524,11 @@ def hot_word(text: str, nats: float) -> tuple[str, float]:
     return " ".join(words), checked(Boost, nats, f"hot word {text!r}: nats")
 
 
+def has_letters(text: str) -> bool:
+    """Whether a word or phrase can be listened for."""
+    return bool(WORD.fullmatch(text) or normalize(text))
+
+
 def spelling(text: str) -> Iterator[tuple[str, str]]:
     """The words of a hot word or phrase, and how they are written, if that has capitals: KUBERNETES, Kubernetes."""
     for part in text.split():

@@ -1,6 +1,5 @@
 """``asr archive``: any number of recordings, on any number of machines."""
 
-import os
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -8,7 +7,7 @@ from typing import Annotated
 import typer
 
 from asr.audio.channels import Channel
-from asr.cli.options import ModelOption
+from asr.cli.options import ModelOption, multiply_on_one_core
 from lm.cli.errors import one_line_errors
 
 
@@ -63,9 +62,7 @@ def archive(
 
         asr archive s3://radio/1998 s3://radio-text --ray auto --format srt
     """
-    # Recordings are shared among processes; products with matrices that are, too, only get in each other's way.
-    for library in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # which reads it when it is imported
-        os.environ.setdefault(library, "1")
+    multiply_on_one_core()
     with one_line_errors():
         from asr.archive.archive import Settings
         from asr.archive.archive import archive as run

@@ -81,9 +81,8 @@ def listen(
     --format json there is an object a line, {"type": "partial", "text", "stable", "words"} and {"type": "final",
     "start", "end", "text", "words"}.
 
-    Standard input is a wav or raw samples, in both integers of 16 bits, little-endian. If the machine falls behind,
-    that is told on standard error, and no sound is left out. Ctrl-C ends it, with the last sentence; a second one at
-    once.
+    Standard input is a wav, or raw samples, integers of 16 bits, little-endian. If the machine falls behind, that is
+    told on standard error, and no sound is left out. Ctrl-C ends it, with the last sentence; a second one at once.
 
     The microphone needs the extra live: pip install 'nicebeach[live]'.
 
@@ -154,16 +153,15 @@ def _phrases(path: Path) -> list[str]:
 
     Raises ValueError if none is left.
     """
-    from asr.recognizer import hot_word
+    from asr.recognizer import has_letters
 
     phrases = []
     with open_text(path) as file:
         for number, line in enumerate(file, 1):
             if text := line.partition("#")[0].strip():
-                try:
-                    hot_word(text, 0.0)
+                if has_letters(text):
                     phrases.append(text)
-                except ValueError:
+                else:
                     print(f"warning: {path}, line {number}: {text}: left out: has no letters", file=sys.stderr)
     if not phrases:
         raise ValueError(f"{path}: holds no phrase: write one a line")

@@ -1,5 +1,6 @@
 """What several commands of `asr` share: options, and how corpora are read."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,12 @@ DataOption = Annotated[
     Path, typer.Option(help="A corpus folder in a known layout, a Common Voice .tsv or a manifest.", show_default=False)
 ]
 LimitOption = Annotated[int | None, typer.Option(help="Use so many utterances, evenly spread.", min=1)]
+
+
+def multiply_on_one_core() -> None:
+    """Before NumPy: recordings are shared among processes; products that are, too, only get in each other's way."""
+    for library in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # which reads it when it is imported
+        os.environ.setdefault(library, "1")
 
 
 def read_cuts(data: Path, limit: int | None) -> tuple[list["Cut"], bool]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import ModelOption
+from asr.cli.options import ModelOption, multiply_on_one_core
 from lm.cli.errors import one_line_errors
 
 
@@ -48,9 +48,7 @@ def serve(
 
         asr serve --host 0.0.0.0 --api-key-file keys.txt --tls-cert cert.pem --tls-key key.pem
     """
-    # Recordings are shared among processes; products with matrices that are, too, only get in each other's way.
-    for library in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # read when they are imported
-        os.environ.setdefault(library, "1")
+    multiply_on_one_core()
     with one_line_errors():
         if (tls_cert is None) != (tls_key is None):
             raise ValueError("--tls-cert and --tls-key: give both")

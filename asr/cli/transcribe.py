@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from asr.audio.channels import Channel
-from asr.cli.options import ModelOption
+from asr.cli.options import ModelOption, multiply_on_one_core
 from asr.transcript.word import Style
 from lm.cli.errors import one_line_errors
 
@@ -141,9 +141,7 @@ def transcribe(
 
         asr transcribe --hot-word Kubernetes --hot-word Nguyen:6 meeting.mp3
     """
-    # Recordings are shared among processes; products with matrices that are, too, only get in each other's way.
-    for library in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # which reads it when it is imported
-        os.environ.setdefault(library, "1")
+    multiply_on_one_core()
     with one_line_errors():
         refuse_what_means_nothing(format, output_dir, overwrite, stream, word_times, confidence, nbest, explain, top)
         refuse_unfitting_styles(format, style, line_width, timestamps, word_times or confidence, explain)

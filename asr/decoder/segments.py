@@ -179,7 +179,7 @@ def is_speech(log_probs: np.ndarray, begun: bool, unfinished: bool, clear: float
     begun, unfinished: is the beginning, or the end, in the middle of speech? What sounds there is more than is seen.
     """
     evidence = sounding(log_probs)
-    clearness = evidence + 2 * log_probs[:, BLANK + 1 :].max(1)
+    clearness = 3 * evidence + 2 * log_probs[:, BLANK]  # evidence, and twice the best unit's log-prob
     sounds = np.flatnonzero(evidence > 0)
     speech = np.zeros(len(log_probs), dtype=bool)
     for run in np.split(sounds, np.flatnonzero(np.diff(sounds) > GAP) + 1):

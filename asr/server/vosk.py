@@ -15,7 +15,7 @@ from asr.acoustic.model import FRAME_SECONDS
 from asr.audio.errors import AudioError
 from asr.live.events import Event, Final, Partial
 from asr.live.live import Endpointing, Live
-from asr.recognizer import Recognizer, hot_word
+from asr.recognizer import Recognizer, has_letters
 from asr.server.protocol import Samples
 from asr.server.refusal import Refusal
 from asr.transcript.word import Style, tokens
@@ -48,15 +48,6 @@ def _changed(config: Config, given: dict[str, Any]) -> Config:
         return msgspec.convert(msgspec.to_builtins(config) | new, Config, strict=False)
     except msgspec.ValidationError as error:
         raise Refusal(400, f"config: {error}") from None
-
-
-def _has_letters(phrase: str) -> bool:
-    """Whether it can be listened for."""
-    try:
-        hot_word(phrase, 0.0)
-    except ValueError:
-        return False
-    return True
 
 
 class Vosk:
@@ -95,7 +86,7 @@ class Vosk:
         """The stream, made by the settings when it is needed."""
         if self._live is None:
             config, recognizer = self._config, self._recognizer
-            phrases = [phrase for phrase in config.phrase_list if phrase != ANYTHING_ELSE and _has_letters(phrase)]
+            phrases = [phrase for phrase in config.phrase_list if phrase != ANYTHING_ELSE and has_letters(phrase)]
             if config.style != Style.plain and config.max_alternatives:
                 raise Refusal(400, "style: alternatives are plain alone: leave it out, or max_alternatives")
             try:

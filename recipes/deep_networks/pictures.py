@@ -3,6 +3,7 @@
 import io
 import statistics
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,12 @@ def look(number: int) -> dict[str, Any]:
 def draw_all(found: dict[str, Rows], folder: Path) -> None:
     """Draw what was found, each experiment into a file of its name."""
     pictures = {
-        "optimizers": draw_optimizers,
+        "optimizers": partial(draw_curves, fontsize=9),
         "regularisation": draw_regularisation,
         "initialisation": draw_initialisation,
         "depth": draw_depth,
         "pretraining": draw_pretraining,
-        "cells": draw_cells,
+        "cells": draw_curves,
     }
     with rc_context(STYLE):
         for steps in (1, 3):
@@ -75,7 +76,8 @@ def bars(
     axes.errorbar(places, means, (below, above), label=label, capsize=3, **look(number))
 
 
-def draw_optimizers(rows: Rows) -> Figure:
+def draw_curves(rows: Rows, fontsize: float | None = None) -> Figure:
+    """Learning curves. fontsize: of the legend; None: as ever."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     loss, error = figure.subplots(1, 2)
     for number, (setting, results) in enumerate(rows):
@@ -83,7 +85,7 @@ def draw_optimizers(rows: Rows) -> Figure:
         curve(error, number, setting.name, results, "dev_error")
     loss.set(title="training speakers", xlabel="steps", ylabel="cross-entropy, nats", yscale="log")
     error.set(title="the dev speaker", xlabel="steps", ylabel="digits taken for others, %")
-    loss.legend(frameon=False, fontsize=9)
+    loss.legend(frameon=False, fontsize=fontsize)
     return figure
 
 
@@ -181,16 +183,4 @@ def draw_pretraining(rows: Rows) -> Figure:
     axes.set_xticks([100 * share for share in SHARES], [f"{100 * share:g}" for share in SHARES])
     axes.minorticks_off()
     axes.legend(frameon=False)
-    return figure
-
-
-def draw_cells(rows: Rows) -> Figure:
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
-    loss, error = figure.subplots(1, 2)
-    for number, (setting, results) in enumerate(rows):
-        curve(loss, number, setting.name, results, "train_loss")
-        curve(error, number, setting.name, results, "dev_error")
-    loss.set(title="training speakers", xlabel="steps", ylabel="cross-entropy, nats", yscale="log")
-    error.set(title="the dev speaker", xlabel="steps", ylabel="digits taken for others, %")
-    loss.legend(frameon=False)
     return figure
