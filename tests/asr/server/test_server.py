@@ -464,7 +464,7 @@ def test_at_the_end_what_was_begun_is_answered(
         stream.send(bytes(3200))
         stream.recv(60)
         get(TRANSCRIPTIONS, *form(sound))  # so that there is a worker
-        worker = other.workers()[0]
+        [worker] = set(other.workers()) - set(other.streams())
         os.kill(worker, signal.SIGSTOP)
         requests = [threads.submit(get, TRANSCRIPTIONS, *form(sound)) for _ in range(4)]
         until(begun)
