@@ -15,7 +15,8 @@ SOURCES = Path(nanobind.source_dir())
 INCLUDES = [".", nanobind.include_dir(), str(SOURCES), str(SOURCES.parent / "ext/robin_map/include")]
 STABLE = sys.version_info >= (3, 12)
 MACROS = [("NB_COMPACT_ASSERTIONS", None), *([("Py_LIMITED_API", "0x030C0000")] if STABLE else [])]
-FLAGS = ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"]
+# Nobody catches floating-point exceptions, for whose sake some loops wouldn't become vectors.
+FLAGS = ["-std=c++17", "-O3", "-fno-trapping-math", "-g0", "-fvisibility=hidden"]
 
 
 def extension(name: str, headers: list[str]) -> Extension:
@@ -45,7 +46,7 @@ setup(
     ],
     ext_modules=[
         extension("asr.decoder.core", ["asr/decoder/search.hpp", "asr/decoder/lattice.hpp", *NGRAM]),
-        extension("lm.lstm.core", ["lm/lstm/product.hpp"]),
+        extension("lm.lstm.core", ["lm/lstm/product.hpp", "lm/lstm/step.hpp"]),
         extension("lm.ngram.core", NGRAM),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp312"}} if STABLE else {},

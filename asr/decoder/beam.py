@@ -269,6 +269,8 @@ class BeamSearch:
 
 def _divided(time: tuple[int, int], count: int) -> list[tuple[int, int]]:
     """A time in frames, divided among so many words."""
+    if count == 1:  # as nearly always
+        return [time]
     bounds = [time[0] + (time[1] - time[0]) * part // count for part in range(count + 1)]
     return list(pairwise(bounds))
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from lm.bundle import Rows, rows_of
+from lm.lstm import core
 from lm.lstm.product import Product
 
 # PyTorch's blocks of rows in the order in which they are laid out, and the factors.
@@ -57,42 +58,39 @@ class Layer:
         of_input, of_hidden, *of_biases = (name.format(part) for part in PARTS)
         self._input = Product(laid_out(cell, rows_of(weights, of_input)))
         self._recurrent = Product(laid_out(cell, rows_of(weights, of_hidden)))
-        self._biases = [laid_out_bias(cell, weights[bias]) for bias in of_biases]
-        self.hidden = len(self._biases[0]) // len(LAYOUTS[cell])
+        self._bias, *others = (laid_out_bias(cell, weights[bias]) for bias in of_biases)
+        self.hidden = len(self._bias) // len(LAYOUTS[cell])
+        self._recurrent_bias = None
+        if cell == "gru":  # whose reset gates weigh this one
+            [self._recurrent_bias] = others
+        else:
+            self._bias += others[0]
 
     def seen(self, inputs: np.ndarray) -> np.ndarray:
         """What the cells see of inputs [N, inputs]: [N, gates * hidden]."""
         products = self._input(inputs)
-        products += self._biases[0]
+        products += self._bias
         return products
 
     def recurrent(self, hidden: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """What they make of the hidden vectors before [N, hidden]: [N, gates * hidden]."""
         products = self._recurrent(hidden, out)
-        products += self._biases[1]
+        if self._recurrent_bias is not None:
+            products += self._recurrent_bias
         return products
 
 
 def lstm_step(seen: np.ndarray, recurrent: np.ndarray, before: np.ndarray, after: Sequence[np.ndarray]) -> None:
-    """The step of cells [...]: products with input and hidden vector [..., 4 H], c before [..., H]; to h and c after.
+    """The step of cells [N, H]: products with input and hidden vector [N, 4 H], c before; to h and c after.
 
-    The products are overwritten; c may be the same array before and after.
+    c may be the same array before and after. In one go, since the many small operations would take longer than the
+    products.
     """
-    hidden, cells = after
-    size = hidden.shape[-1]
-    gates = np.add(seen, recurrent, out=seen)
-    np.tanh(gates, out=gates)
-    _to_logistic(gates[..., : 3 * size])
-    new = gates[..., 3 * size :]
-    new *= gates[..., :size]
-    np.multiply(before, gates[..., size : 2 * size], out=cells)
-    cells += new
-    np.tanh(cells, out=hidden)
-    hidden *= gates[..., 2 * size : 3 * size]
+    core.step(seen, recurrent, before, *after)
 
 
 def gru_step(seen: np.ndarray, recurrent: np.ndarray, before: np.ndarray, after: Sequence[np.ndarray]) -> None:
-    """Likewise, with h before and after."""
+    """Likewise, with h before and after, and products [..., 3 H], which are overwritten."""
     (hidden,) = after
     size = hidden.shape[-1]
     gates = seen[..., : 2 * size]

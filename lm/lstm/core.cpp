@@ -1,11 +1,10 @@
-// The Python side of product.hpp. lm/lstm/product.py is the only one to call it.
+// The Python side of product.hpp and step.hpp. lm/lstm/product.py and lm/lstm/cells.py are the only ones to call it.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
-#include <vector>
-
 #include "product.hpp"
+#include "step.hpp"
 
 namespace nb = nanobind;
 
@@ -14,45 +13,39 @@ namespace nicebeach {
 template <class T, int DIMENSIONS>
 using Array = nb::ndarray<T, nb::ndim<DIMENSIONS>, nb::c_contig, nb::device::cpu>;
 
-template <class Weight>
-using Multiply = void (*)(const float *x, size_t rows, size_t inputs, const Weight *blocks, const float *scales,
-                          float *out, size_t outputs);
-
-// What the processor can: the best first.
-template <class Weight>
-std::vector<Multiply<Weight>> ways() {
-    std::vector<Multiply<Weight>> result;
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) result.push_back(multiply_avx2<Weight>);
-#endif
-    result.push_back(multiply_anywhere<Weight>);
+const std::vector<Tiles> &known() {
+    static const std::vector<Tiles> result = ways();
     return result;
 }
 
-template <class Weight>
-void multiply(const Array<const float, 2> &x, const Array<const Weight, 3> &blocks, const Array<const float, 1> &scales,
-              const Array<float, 2> &out, size_t way) {
-    static const std::vector<Multiply<Weight>> known = ways<Weight>();
+void multiply_arrays(const Array<const float, 2> &x, const Array<const int8_t, 4> &blocks,
+                     const Array<const float, 1> &scales, const Array<float, 2> &out, size_t way) {
     const size_t rows = x.shape(0), inputs = x.shape(1), outputs = out.shape(1), columns = scales.shape(0);
-    if (out.shape(0) != rows || blocks.shape(1) != inputs || blocks.shape(2) != COLUMNS ||
-        blocks.shape(0) * COLUMNS != columns || outputs > columns || outputs + COLUMNS <= columns)
+    if (out.shape(0) != rows || blocks.shape(1) != (inputs + 1) / 2 || blocks.shape(2) != COLUMNS ||
+        blocks.shape(3) != 2 || blocks.shape(0) * COLUMNS != columns || outputs > columns || outputs + COLUMNS <= columns)
         throw nb::value_error("shapes that don't fit");
-    const Multiply<Weight> best = known.at(way);
+    const Tiles &tiles = known().at(way);
     const nb::gil_scoped_release other_threads_may_run;
-    best(x.data(), rows, inputs, blocks.data(), scales.data(), out.data(), outputs);
+    multiply(tiles, x.data(), rows, inputs, blocks.data(), scales.data(), out.data(), outputs);
 }
 
-template <class Weight>
-void define(nb::module_ &module) {
-    module.def("multiply", multiply<Weight>, nb::arg("x").noconvert(), nb::arg("blocks").noconvert(),
-               nb::arg("scales").noconvert(), nb::arg("out").noconvert(), nb::arg("way") = 0);
+void step_arrays(const Array<const float, 2> &seen, const Array<const float, 2> &recurrent,
+                 const Array<const float, 2> &before, const Array<float, 2> &hidden, const Array<float, 2> &cells) {
+    const size_t rows = hidden.shape(0), size = hidden.shape(1);
+    for (const auto &gates : {seen, recurrent})
+        if (gates.shape(0) != rows || gates.shape(1) != 4 * size) throw nb::value_error("shapes that don't fit");
+    if (before.shape(0) != rows || before.shape(1) != size || cells.shape(0) != rows || cells.shape(1) != size)
+        throw nb::value_error("shapes that don't fit");
+    step(seen.data(), recurrent.data(), before.data(), hidden.data(), cells.data(), rows, size);
 }
 
 }  // namespace nicebeach
 
 NB_MODULE(core, module) {
-    module.doc() = "The compiled products; see lm.lstm.product.";
-    nicebeach::define<int8_t>(module);
-    nicebeach::define<float>(module);
-    module.def("ways", [] { return nicebeach::ways<float>().size(); });
+    module.doc() = "The compiled products and steps; see lm.lstm.product and lm.lstm.cells.";
+    module.def("multiply", nicebeach::multiply_arrays, nb::arg("x").noconvert(), nb::arg("blocks").noconvert(),
+               nb::arg("scales").noconvert(), nb::arg("out").noconvert(), nb::arg("way") = 0);
+    module.def("step", nicebeach::step_arrays, nb::arg("seen").noconvert(), nb::arg("recurrent").noconvert(),
+               nb::arg("before").noconvert(), nb::arg("hidden").noconvert(), nb::arg("cells").noconvert());
+    module.def("ways", [] { return nicebeach::known().size(); });
 }
