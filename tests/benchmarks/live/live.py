@@ -3,9 +3,9 @@
 python tests/benchmarks/live/live.py --data $DATA/speech/LibriSpeech/dev-mini
 
 Each chapter, its utterances glued together, is a stream in blocks of 100 ms. The clock is simulated: a block comes when
-its last sample is spoken, and what it brings is there when the processor, which takes one block after the other, has
-spent on it what it really takes. --streams plays so many at once to one core, --hours one for so long, as fast as can
-be, and tells how memory and time grow; --sounds plays what is no speech, so many minutes of each.
+its last sample is spoken, and what it brings is there when the processor has spent on it what it really takes.
+--streams plays so many at once to one core, which they share as processes do; --hours plays one for so long, as fast as
+can be, and tells how memory and time grow; --sounds plays what is no speech, so many minutes of each.
 
 shown: words that a Partial shows, each counted once, be it shown ever so often; a word that another takes the place of
 is a new one. delay: from the end of a word, by the file's transcript, until it was first shown, of those that were.
@@ -20,8 +20,8 @@ word a minute where nobody speaks. Linux only.
 
 import argparse
 import os
-import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -31,6 +31,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy
 
 import jiwer
 import numpy as np
+from lhotse.cut import Cut
 from rapidfuzz.distance import Levenshtein
 from rich import box
 from rich.console import Console
@@ -124,6 +125,16 @@ class Stream:
     watcher: Watcher = field(default_factory=Watcher)
 
 
+@dataclass
+class Job:
+    """A block of a stream."""
+
+    come: float  # when it was spoken
+    left: float  # seconds of the processor that it needs still
+    events: list[Partial | Final]
+    done: float = 0.0
+
+
 def play(streams: list[Stream]) -> float:
     """Play streams side by side to one core, each a little later than the one before; the seconds it is busy."""
     offsets = [0.1 * number / len(streams) for number in range(len(streams))]
@@ -132,19 +143,35 @@ def play(streams: list[Stream]) -> float:
         for number, (stream, offset) in enumerate(zip(streams, offsets, strict=True))
         for start in range(0, len(stream.sound), BLOCK)
     )
-    free = busy = 0.0
+    jobs: list[list[Job]] = [[] for _ in streams]
     for come, number, start in blocks:
         stream = streams[number]
         before = time.process_time()
         events = stream.live.accept(stream.sound[start : start + BLOCK])
         if start + BLOCK >= len(stream.sound):
             events += stream.live.finish()
-        spent = time.process_time() - before
-        busy += spent
-        free = max(free, come) + spent
-        for event in events:
-            stream.watcher.see(event, free - offsets[number], come - offsets[number])
+        jobs[number].append(Job(come, time.process_time() - before, events))
+    busy = sum(job.left for queue in jobs for job in queue)
+    share(jobs)
+    for stream, offset, queue in zip(streams, offsets, jobs, strict=True):
+        for job in queue:
+            for event in job.events:
+                stream.watcher.see(event, job.done - offset, job.come - offset)
     return busy
+
+
+def share(jobs: list[list[Job]]) -> None:
+    """Tell when each job is done: a stream takes one after the other, and all that have one share the processor."""
+    clock, queues = 0.0, [deque(queue) for queue in jobs]
+    while first := [queue[0] for queue in queues if queue]:
+        active = [job for job in first if job.come <= clock]
+        changes = [clock + job.left * len(active) for job in active] + [job.come for job in first if job.come > clock]
+        for job in active:
+            job.left -= (min(changes) - clock) / len(active)
+        clock = min(changes)
+        for queue in queues:
+            if queue and queue[0].left < 1e-9:
+                queue.popleft().done = clock
 
 
 def delays(stream: Stream) -> Iterator[float]:
@@ -157,17 +184,22 @@ def delays(stream: Stream) -> Iterator[float]:
                 yield finals[place].since - stream.file[other].end
 
 
-def chapters(data: Path, seconds: float) -> Iterator[tuple[np.ndarray, str]]:
-    """Sound and text of each chapter, cut off behind the utterance that goes beyond so many seconds."""
+def chapters(data: Path) -> list[list[Cut]]:
+    """The utterances of each chapter."""
     cuts, _ = read_cuts(data, None)
-    for _, group in groupby(sorted(cuts, key=lambda cut: cut.id), key=lambda cut: cut.id.rpartition("-")[0]):
-        sounds, texts = [], []
-        for cut in group:
-            sounds.append(load_cut(cut))
-            texts.append(cut.supervisions[0].text)
-            if sum(map(len, sounds)) >= seconds * SAMPLE_RATE:
-                break
-        yield np.concatenate(sounds), " ".join(texts)
+    groups = groupby(sorted(cuts, key=lambda cut: cut.id), key=lambda cut: cut.id.rpartition("-")[0])
+    return [list(group) for _, group in groups]
+
+
+def glued(cuts: list[Cut], seconds: float) -> tuple[np.ndarray, str]:
+    """Sound and text, cut off behind the utterance that goes beyond so many seconds."""
+    sounds, texts = [], []
+    for cut in cuts:
+        sounds.append(load_cut(cut))
+        texts.append(cut.supervisions[0].text)
+        if sum(map(len, sounds)) >= seconds * SAMPLE_RATE:
+            break
+    return np.concatenate(sounds), " ".join(texts)
 
 
 def report(console: Console, title: str, streams: list[Stream], busy: float) -> None:
@@ -257,13 +289,14 @@ def main() -> None:
     options = parser.parse_args()
     os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
     recognizer, console = Recognizer(options.model), Console(width=100)
-    spoken = list(chapters(options.data, options.seconds))
-    files = [recognizer.transcribe(sound).words for sound, _ in spoken]
-    print("files are transcribed", file=sys.stderr, flush=True)
+    spoken = chapters(options.data)
 
     def stream(number: int) -> Stream:
-        number %= len(spoken)
-        return Stream(*spoken[number], files[number], recognizer.live())
+        """Beyond the last chapter the first again, from another utterance on."""
+        again, number = divmod(number, len(spoken))
+        first = again * len(spoken[number]) // 4
+        sound, text = glued(spoken[number][first:] + spoken[number][:first], options.seconds)
+        return Stream(sound, text, recognizer.transcribe(sound).words, recognizer.live())
 
     streams = [stream(number) for number in range(len(spoken))]
     report(console, "one at a time", streams, sum(play([one]) for one in streams))
@@ -271,7 +304,7 @@ def main() -> None:
         streams = [stream(number) for number in range(options.streams)]
         report(console, f"{options.streams} at once", streams, play(streams))
     if options.hours:
-        long(recognizer, np.concatenate([sound for sound, _ in spoken]), options.hours)
+        long(recognizer, np.concatenate([stream.sound for stream in streams]), options.hours)
     if options.sounds:
         no_speech(recognizer, options.sounds)
 
