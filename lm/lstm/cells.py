@@ -4,7 +4,7 @@ Gates go through the logistic function, σ(x) = (1 + tanh(x / 2)) / 2. Where wei
 those of gates are halved and come first, so that one tanh serves for all of a step.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -56,6 +56,7 @@ class Layer:
     def __init__(self, cell: str, weights: Mapping[str, np.ndarray], name: str) -> None:
         """name: what weight_ih, weight_hh, bias_ih, bias_hh of the layer are called by, such as "layers.0.{}_l0"."""
         of_input, of_hidden, *of_biases = (name.format(part) for part in PARTS)
+        self._cell = cell
         self._input = Product(laid_out(cell, rows_of(weights, of_input)))
         self._recurrent = Product(laid_out(cell, rows_of(weights, of_hidden)))
         self._bias, *others = (laid_out_bias(cell, weights[bias]) for bias in of_biases)
@@ -78,6 +79,25 @@ class Layer:
         if self._recurrent_bias is not None:
             products += self._recurrent_bias
         return products
+
+    def read(self, inputs: np.ndarray, memory: Iterable[np.ndarray]) -> np.ndarray:
+        """Outputs [T, B, hidden] of sequences [T, B, inputs] side by side.
+
+        memory: h, and of LSTM cells c, [B, hidden], before them; becomes that after them.
+        """
+        seen = self.seen(inputs.reshape(-1, inputs.shape[2]))
+        seen = seen.reshape(*inputs.shape[:2], seen.shape[1])
+        outputs = np.empty((*inputs.shape[:2], self.hidden), np.float32)
+        first, *others = memory
+        if self._cell == "lstm" and self._recurrent.packed:  # all steps in one go
+            core.read(seen, *self._recurrent.packed, first, others[0], outputs)
+            return outputs
+        hidden = first
+        for now, following in zip(seen, outputs, strict=True):
+            STEPS[self._cell](now, self.recurrent(hidden), (hidden, *others)[-1], (following, *others))
+            hidden = following
+        first[:] = hidden
+        return outputs
 
 
 def lstm_step(seen: np.ndarray, recurrent: np.ndarray, before: np.ndarray, after: Sequence[np.ndarray]) -> None:

@@ -18,12 +18,18 @@ const std::vector<Tiles> &known() {
     return result;
 }
 
+void check(const Array<const int8_t, 4> &blocks, const Array<const float, 1> &scales, size_t inputs, size_t outputs) {
+    const size_t columns = scales.shape(0);
+    if (blocks.shape(1) != (inputs + 1) / 2 || blocks.shape(2) != COLUMNS || blocks.shape(3) != 2 ||
+        blocks.shape(0) * COLUMNS != columns || outputs > columns || outputs + COLUMNS <= columns)
+        throw nb::value_error("shapes that don't fit");
+}
+
 void multiply_arrays(const Array<const float, 2> &x, const Array<const int8_t, 4> &blocks,
                      const Array<const float, 1> &scales, const Array<float, 2> &out, size_t way) {
-    const size_t rows = x.shape(0), inputs = x.shape(1), outputs = out.shape(1), columns = scales.shape(0);
-    if (out.shape(0) != rows || blocks.shape(1) != (inputs + 1) / 2 || blocks.shape(2) != COLUMNS ||
-        blocks.shape(3) != 2 || blocks.shape(0) * COLUMNS != columns || outputs > columns || outputs + COLUMNS <= columns)
-        throw nb::value_error("shapes that don't fit");
+    const size_t rows = x.shape(0), inputs = x.shape(1), outputs = out.shape(1);
+    if (out.shape(0) != rows) throw nb::value_error("shapes that don't fit");
+    check(blocks, scales, inputs, outputs);
     const Tiles &tiles = known().at(way);
     const nb::gil_scoped_release other_threads_may_run;
     multiply(tiles, x.data(), rows, inputs, blocks.data(), scales.data(), out.data(), outputs);
@@ -39,6 +45,19 @@ void step_arrays(const Array<const float, 2> &seen, const Array<const float, 2> 
     step(seen.data(), recurrent.data(), before.data(), hidden.data(), cells.data(), rows, size);
 }
 
+void read_arrays(const Array<const float, 3> &seen, const Array<const int8_t, 4> &blocks,
+                 const Array<const float, 1> &scales, const Array<float, 2> &hidden, const Array<float, 2> &cells,
+                 const Array<float, 3> &outputs) {
+    const size_t steps = seen.shape(0), rows = seen.shape(1), size = hidden.shape(1);
+    if (seen.shape(2) != 4 * size || hidden.shape(0) != rows || cells.shape(0) != rows || cells.shape(1) != size ||
+        outputs.shape(0) != steps || outputs.shape(1) != rows || outputs.shape(2) != size)
+        throw nb::value_error("shapes that don't fit");
+    check(blocks, scales, size, 4 * size);
+    const nb::gil_scoped_release other_threads_may_run;
+    read(known().front(), seen.data(), blocks.data(), scales.data(), hidden.data(), cells.data(), outputs.data(), steps,
+         rows, size);
+}
+
 }  // namespace nicebeach
 
 NB_MODULE(core, module) {
@@ -47,5 +66,8 @@ NB_MODULE(core, module) {
                nb::arg("scales").noconvert(), nb::arg("out").noconvert(), nb::arg("way") = 0);
     module.def("step", nicebeach::step_arrays, nb::arg("seen").noconvert(), nb::arg("recurrent").noconvert(),
                nb::arg("before").noconvert(), nb::arg("hidden").noconvert(), nb::arg("cells").noconvert());
+    module.def("read", nicebeach::read_arrays, nb::arg("seen").noconvert(), nb::arg("blocks").noconvert(),
+               nb::arg("scales").noconvert(), nb::arg("hidden").noconvert(), nb::arg("cells").noconvert(),
+               nb::arg("outputs").noconvert());
     module.def("ways", [] { return nicebeach::known().size(); });
 }

@@ -12,5 +12,18 @@ def multiply(x: np.ndarray, blocks: np.ndarray, scales: np.ndarray, out: np.ndar
 def step(seen: np.ndarray, recurrent: np.ndarray, before: np.ndarray, hidden: np.ndarray, cells: np.ndarray) -> None:
     """The step of LSTM cells, see lm.lstm.cells.lstm_step: products [N, 4 H], c before, and what to write, [N, H]."""
 
+def read(
+    seen: np.ndarray,
+    blocks: np.ndarray,
+    scales: np.ndarray,
+    hidden: np.ndarray,
+    cells: np.ndarray,
+    outputs: np.ndarray,
+) -> None:
+    """All steps of LSTM cells: seen [T, B, 4 H], hidden and cells [B, H] before and after, to outputs [T, B, H].
+
+    blocks, scales: as for `multiply`, of the recurrent weights.
+    """
+
 def ways() -> int:
     """How many this processor can go, the fastest first: with AVX-512's integers, AVX2's, and as all can."""

@@ -198,18 +198,11 @@ class _Network:
 
     def read(self, words: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
         """words [T, B], memory -> top outputs [T, B, hidden], memory."""
-        outputs, after = self.embed(words.ravel()), tuple(map(np.empty_like, memory))
+        outputs = self.embed(words.ravel()).reshape(*words.shape, -1)
+        after = tuple(part.copy() for part in memory)
         for k, layer in enumerate(self._layers):
-            seen = layer.seen(outputs).reshape(*words.shape, -1)
-            outputs = outputs.reshape(*words.shape, -1)  # what was seen gives its place
-            hidden, other = memory[0][k], [part[k].copy() for part in memory[1:]]
-            for now, following in zip(seen, outputs, strict=True):
-                self._step(now, layer.recurrent(hidden), (hidden, *other)[-1], (following, *other))
-                hidden = following
-            for part, last in zip(after, (hidden, *other), strict=True):
-                part[k] = last
-            outputs = outputs.reshape(words.size, -1)
-        return outputs.reshape(*words.shape, -1), after
+            outputs = layer.read(outputs, [part[k] for part in after])
+        return outputs, after
 
     def tree_log_probs(self, tree: PrefixTree, state: LstmState) -> np.ndarray:
         """See LstmModel.score_tree."""

@@ -2,7 +2,10 @@
 
 #pragma once
 
-#include <cstddef>
+#include <cstring>
+#include <vector>
+
+#include "product.hpp"
 
 namespace nicebeach {
 
@@ -61,6 +64,20 @@ inline void step(const float *seen, const float *recurrent, const float *before,
     if (__builtin_cpu_supports("avx2")) return step_avx2(seen, recurrent, before, hidden, cells, rows, size);
 #endif
     step_rows(seen, recurrent, before, hidden, cells, rows, size);
+}
+
+// Sequences side by side: seen [steps, rows, 4, size], hidden and cells [rows, size] before and after, to outputs
+// [steps, rows, size]. What cells remember is multiplied by blocks, see product.hpp.
+inline void read(const Tiles &tiles, const float *seen, const int8_t *blocks, const float *scales, float *hidden,
+                 float *cells, float *outputs, size_t steps, size_t rows, size_t size) {
+    std::vector<float> recurrent(rows * 4 * size);
+    const float *before = hidden;
+    for (size_t now = 0; now < steps; ++now, seen += rows * 4 * size, outputs += rows * size) {
+        multiply(tiles, before, rows, size, blocks, scales, recurrent.data(), 4 * size);
+        step(seen, recurrent.data(), cells, outputs, cells, rows, size);
+        before = outputs;
+    }
+    if (steps) std::memcpy(hidden, before, rows * size * sizeof(float));
 }
 
 }  // namespace nicebeach

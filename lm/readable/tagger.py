@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lm.bundle import Dequantized
-from lm.lstm.cells import Layer, lstm_step
+from lm.lstm.cells import Layer
 from lm.readable.marked import MARKS
 from lm.settings import Count, Dropout
 
@@ -102,13 +102,7 @@ class Tagger:
 
 def _read(layer: Layer, inputs: np.ndarray) -> np.ndarray:
     """Outputs [T, B, hidden] of a layer that reads inputs [T, B, size] in their order."""
-    seen = layer.seen(inputs.reshape(-1, inputs.shape[2])).reshape(*inputs.shape[:2], -1)
-    outputs = np.empty((*inputs.shape[:2], seen.shape[2] // 4), np.float32)
-    hidden, cells = np.zeros((2, *outputs.shape[1:]), np.float32)
-    for now, following in zip(seen, outputs, strict=True):
-        lstm_step(now, layer.recurrent(hidden), cells, (following, cells))
-        hidden = following
-    return outputs
+    return layer.read(inputs, np.zeros((2, inputs.shape[1], layer.hidden), np.float32))
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
