@@ -4,15 +4,16 @@
 
 So many clients at once (14) play the recordings of tests/data, glued together, each from another place, in real time
 and chunks of 100 ms, by Vosk's protocol, to a server with the models that ship, on two cores, which the clients share.
-Columns: answer, from a chunk to its answer, p50, p95 and the longest, s; word, from a word's end to the first partial
-that shows it in its place, p50 and p95 of those that were shown before their utterance ended, s; share of such words;
-end, from the last chunk to its answer, the longest, s; core, what a stream takes of one, as the server counts it;
-memory of all the server's processes, what they share counted once (PSS), MB, while they run.
+Columns: answer, from a chunk to its answer, p50, p95 and the longest, s; word, from the end of a word of a result to
+the partial since which it was shown, p50 and p95 of those that were shown before their utterance ended, s; share of
+such words; end, from the last chunk to its answer, the longest, s; core, what a stream takes of one, as the server
+counts it; memory of all the server's processes, what they share counted once (PSS), MB, while they run.
 """
 
 import argparse
 import asyncio
 import json
+import math
 import os
 import runpy
 import tempfile
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from rapidfuzz.distance import Levenshtein
 from websockets.asyncio.client import connect
 
 TESTS = Path(__file__).parents[2]
@@ -59,7 +61,7 @@ async def client(address: str, samples: np.ndarray, delay: float, seen: Seen) ->
             await socket.send('{"eof": 1}')
 
         playing = asyncio.create_task(play())
-        shown: list[tuple[float, list[str]]] = []  # the partials of the utterance, and when they came
+        shown: list[tuple[str, float]] = []  # the words of the utterance, and since when
         count = 0
         async for message in socket:
             now = time.monotonic()
@@ -67,15 +69,24 @@ async def client(address: str, samples: np.ndarray, delay: float, seen: Seen) ->
             count += 1
             answer: dict[str, Any] = json.loads(message)
             if "partial" in answer:
-                shown.append((now - began, answer["partial"].split()))
+                shown = go_on(shown, answer["partial"].split(), now - began)
                 continue
-            for place, word in enumerate(answer.get("result", [])):
-                times = [when for when, words in shown if words[place : place + 1] == [word["word"]]]
-                seen.words += [times[0] - word["end"]] if times else []
-                seen.unseen += not times
+            result = answer.get("result", [])
+            for word, (_, since) in zip(result, go_on(shown, [word["word"] for word in result], math.nan), strict=True):
+                seen.words += [] if math.isnan(since) else [since - word["end"]]
+                seen.unseen += math.isnan(since)
             shown.clear()
         seen.ends.append(seen.answers[-1])
         await playing
+
+
+def go_on(shown: list[tuple[str, float]], words: list[str], now: float) -> list[tuple[str, float]]:
+    """Words that take the place of those that were shown; since when each is."""
+    after = [(word, now) for word in words]
+    for block in Levenshtein.opcodes([word for word, _ in shown], words):
+        if block.tag == "equal":
+            after[block.dest_start : block.dest_end] = shown[block.src_start : block.src_end]
+    return after
 
 
 async def measure(server: Any, streams: int, seconds: float) -> None:
