@@ -59,7 +59,7 @@ tabs.forEach((tab, index) => {
 
 // --- Transcribe ------------------------------------------------------------------------------------------------
 
-const recordings = []; // {name, file, sound: {samples, rate} or null, transcript, segments: [{start, end, tokens}]}
+const recordings = []; // {name, file, sound: {samples, rate} or null, transcript, segments: [{start, end, tokens: [{heard, text}]}]}
 let current = null;
 let edited = null; // the token whose correction is asked for
 let queue = Promise.resolve(); // recordings are sent one after the other
@@ -140,7 +140,8 @@ function segmentsOf(transcript) {
         token.confidence = Math.min(token.confidence, word.confidence);
       } else {
         const { start, end, confidence } = word;
-        tokens.push({ text: word.written || word.word, start, end, confidence, alternative });
+        const text = word.written || word.word;
+        tokens.push({ heard: text, text, start, end, confidence, alternative });
       }
     });
     return { ...segment, tokens };
@@ -186,39 +187,46 @@ function segmentNode(segment) {
   return segment.node;
 }
 
+// A word that was taken out stays to be seen, so that it can be put back.
 function label(token) {
-  const doubtful = token.confidence < DOUBTFUL && !token.corrected;
-  token.node.textContent = token.text;
-  token.node.classList.toggle("doubtful", doubtful);
-  if (doubtful) token.node.setAttribute("aria-label", `${token.text}, doubtful, ${Math.round(100 * token.confidence)} %`);
-  else token.node.removeAttribute("aria-label");
+  const { node, text, heard } = token;
+  const doubtful = token.confidence < DOUBTFUL && text === heard;
+  const more = doubtful ? `${text}, doubtful, ${percent(token)}` : text ? "" : `${heard}, taken out`;
+  node.textContent = text || heard;
+  node.classList.toggle("doubtful", doubtful);
+  node.classList.toggle("out", !text);
+  if (more) node.setAttribute("aria-label", more);
+  else node.removeAttribute("aria-label");
+}
+
+function percent(token) {
+  return `${Math.round(100 * token.confidence)} %`;
 }
 
 function select(token, segment) {
   edited = token;
   $("audio").currentTime = token.start;
   $("audio").play().catch(() => {}); // what the browser can't play
-  const sure = Math.round(100 * token.confidence);
-  $("correction-label").textContent = `${token.text} (${sure} % sure)`;
+  $("correction-label").textContent = `${token.heard} (${percent(token)} sure)`;
   $("correction").value = token.text;
-  const other = token.alternative;
-  $("alternatives").replaceChildren();
-  if (other !== null && other !== undefined) {
-    const button = made("button", { type: "button", textContent: other.toLowerCase() || "(nothing)" });
-    button.onclick = () => correct(other.toLowerCase());
-    $("alternatives").append("or ", button);
-  }
+  const other = token.alternative?.toLowerCase();
+  const others = [token.heard, other, ""].filter((text) => text !== undefined && text !== token.text);
+  $("alternatives").replaceChildren(
+    ...[...new Set(others)].flatMap((text) => [
+      "or ",
+      made("button", { type: "button", textContent: text || "(nothing)", onclick: () => correct(text) }),
+      " ",
+    ]),
+  );
   segment.node.append($("editor"));
   $("editor").hidden = false;
 }
 
 function correct(text) {
   edited.text = text.trim();
-  edited.corrected = true;
   label(edited);
-  edited.node.hidden = !edited.text;
   $("editor").hidden = true;
-  if (edited.text) edited.node.focus();
+  edited.node.focus();
 }
 
 $("editor").addEventListener("submit", (event) => {
@@ -381,8 +389,8 @@ function written(form) {
     case "vtt":
       return `WEBVTT\n\n${cues.map((cue) => `${clock(cue.start, ".")} --> ${clock(cue.end, ".")}\n${escaped(cue.text)}\n\n`).join("")}`;
     case "json": {
-      const words = segments.flat().map(({ text, start, end, confidence, corrected }) => ({
-        word: text, start, end, confidence, corrected: Boolean(corrected),
+      const words = segments.flat().map(({ text, heard, start, end, confidence }) => ({
+        word: text, start, end, confidence, corrected: text !== heard,
       }));
       return JSON.stringify({ file: current.name, duration: current.transcript.duration, words }, null, 2);
     }
