@@ -17,6 +17,10 @@ def serve(
         Path | None, typer.Option(help="Keys, one a line; or set NICEBEACH_API_KEY.", show_default="nobody needs one")
     ] = None,
     no_key: Annotated[bool, typer.Option("--no-key", help="Let everybody who reaches the address use it.")] = False,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Let pages of this origin use it, too: https://example.org. Any number.", show_default=False),
+    ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="A certificate, PEM: serve https.", show_default=False)] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key.", show_default=False)] = None,
     workers: Annotated[
@@ -60,6 +64,7 @@ def serve(
                 host,
                 port,
                 read_keys(api_key_file, host, no_key),
+                tuple(origin or ()),
                 (tls_cert, tls_key) if tls_cert and tls_key else None,
                 model,
                 workers or len(os.sched_getaffinity(0)),

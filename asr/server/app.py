@@ -65,17 +65,11 @@ class Expiry(Struct, forbid_unknown_fields=True):
     seconds: Annotated[int, Meta(ge=10, le=7200)] = 600
 
 
-class Kind(Struct, forbid_unknown_fields=True):
-    """Of a session; its settings are for session.update."""
-
-    type: Literal["transcription"] = "transcription"
-
-
 class Secret(Struct, forbid_unknown_fields=True):
     """What a client secret is asked with."""
 
     expires_after: Expiry = msgspec.field(default_factory=Expiry)
-    session: Kind = msgspec.field(default_factory=Kind)
+    session: realtime.Session = realtime.Session()
 
 
 class Score(Struct, forbid_unknown_fields=True):
@@ -202,9 +196,10 @@ def make(office: Office, streams: Streams, keys: Keys, metrics: Metrics, created
     @app.post("/v1/realtime/client_secrets", openapi_extra=_json(Secret))
     async def client_secrets(request: Request) -> dict[str, Any]:
         """A key for a while, with which a page may open live streams, as OpenAI's."""
-        seconds = (await _read(request, Secret)).expires_after.seconds
-        value, expires = keys.lend(seconds), int(time.time()) + seconds
-        return {"value": value, "expires_at": expires, "session": realtime.described(value, expires, realtime.Input())}
+        asked = await _read(request, Secret)
+        seconds, agreed = asked.expires_after.seconds, realtime.Agreed().changed(asked.session)
+        value, expires = keys.lend(seconds, agreed), int(time.time()) + seconds
+        return {"value": value, "expires_at": expires, "session": realtime.described(value, expires, agreed)}
 
     @app.websocket("/v1/realtime")
     async def live(socket: WebSocket) -> None:
@@ -213,7 +208,7 @@ def make(office: Office, streams: Streams, keys: Keys, metrics: Metrics, created
         except Refusal as refusal:
             await socket.send_denial_response(refused(refusal))
             return
-        await streams.serve(socket, Stream("realtime"))
+        await streams.serve(socket, Stream("realtime", keys.agreed(socket.scope) or realtime.Agreed()))
 
     @app.websocket("/{path:path}")  # as Vosk's server, which looks at none
     async def vosk(socket: WebSocket, path: str) -> None:

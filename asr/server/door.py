@@ -8,18 +8,22 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
+from asr.server.origins import Origins
 from asr.server.refusal import Refusal
+from asr.server.scope import Message, header
 
-Message = MutableMapping[str, Any]
+if TYPE_CHECKING:
+    from asr.server.realtime import Agreed
+
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
@@ -69,40 +73,41 @@ class Keys:
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = keys
-        self._lent: dict[bytes, float] = {}  # and until when, on the monotonic clock
+        self._lent: dict[bytes, tuple[float, Agreed]] = {}  # until when, on the monotonic clock, and for which session
 
-    def lend(self, seconds: float) -> str:
+    def lend(self, seconds: float, agreed: "Agreed") -> str:
         """A key for so long, which browsers can send and pages may know. Raises Refusal if too many are lent."""
         now = time.monotonic()
-        self._lent = {key: end for key, end in self._lent.items() if end > now}
+        self._lent = {key: loan for key, loan in self._lent.items() if loan[0] > now}
         if len(self._lent) >= MOST_LENT:
             raise Refusal(429, f"{MOST_LENT} client secrets are in use: try again later", wait=60)
         key = f"ek_{secrets.token_hex(16)}"
-        self._lent[key.encode()] = now + seconds
+        self._lent[key.encode()] = now + seconds, agreed
         return key
 
     def open(self, scope: Message) -> bool:
         """Whether a request shows one."""
-        if not self._keys:
-            return True
-        authorization = header(scope, b"authorization")
-        socket = scope["type"] == "websocket"
-        # Browsers send passwords along by themselves, also with WebSockets that pages from elsewhere open.
-        shown = _bearer(authorization) or (b"" if socket else _password(authorization))
-        if socket and not shown:
-            named = (name for name in scope["subprotocols"] if name.startswith(KEY_PROTOCOL))
-            shown = next(named, "").removeprefix(KEY_PROTOCOL).encode()
-        lent = [key for key, end in self._lent.items() if end > time.monotonic()] if socket else []
-        fitting = [hmac.compare_digest(shown, key) for key in (*self._keys, *lent)]
-        return any(fitting)  # of all, so that the time tells nothing
+        shown = _shown(scope)
+        fitting = [hmac.compare_digest(shown, key) for key in self._keys]  # all, so that the time tells nothing
+        return not self._keys or any(fitting) or self.agreed(scope) is not None
+
+    def agreed(self, scope: Message) -> "Agreed | None":
+        """What the session is to be like of who shows a key that is lent."""
+        lent = self._lent.items() if scope["type"] == "websocket" else ()
+        shown, now = _shown(scope), time.monotonic()
+        fitting = [agreed for key, (end, agreed) in lent if hmac.compare_digest(shown, key) and end > now]
+        return fitting[0] if fitting else None
 
 
 class Door:
     """Before an app."""
 
-    def __init__(self, app: App, keys: Keys, bounds: Bounds, metrics: Metrics, recordings: str) -> None:
+    def __init__(
+        self, app: App, keys: Keys, origins: Origins, bounds: Bounds, metrics: Metrics, recordings: str
+    ) -> None:
         """recordings: the path to which these are sent."""
-        self._app, self._keys, self._bounds, self._metrics, self._recordings = app, keys, bounds, metrics, recordings
+        self._app, self._keys, self._origins = app, keys, origins
+        self._bounds, self._metrics, self._recordings = bounds, metrics, recordings
         self._held = 0  # bytes of bodies
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -123,13 +128,17 @@ class Door:
                 if message["status"] >= 400:
                     await body.discard()
                 status = message["status"]
+                message["headers"] = [*message["headers"], *self._origins.headers(scope)]
             sent += len(message.get("body", b""))
             await send(message)
 
         try:
-            self._check_key(scope)
-            body.check_claim()
-            await self._app(scope, body.receive, sending)
+            app: App | None = self._origins.preflight(scope)  # which has no key
+            if app is None:
+                self._check(scope)
+                body.check_claim()
+                app = self._app
+            await app(scope, body.receive, sending)
         except Refusal as refusal:
             await refused(refusal)(scope, body.receive, sending)
         except ClientDisconnect:
@@ -163,7 +172,7 @@ class Door:
             await send(message)
 
         try:
-            self._check_key(scope)
+            self._check(scope)
             await self._app(scope, receiving, sending)
         except Refusal as refusal:
             await refused(refusal)(scope, receiving, sending)
@@ -193,10 +202,12 @@ class Door:
     def _limit(self, scope: Message) -> int:
         return OTHERS + (self._bounds.upload if scope["path"] == self._recordings else 0)
 
-    def _check_key(self, scope: Message) -> None:
+    def _check(self, scope: Message) -> None:
+        """Raises Refusal for who has no key, or should not have had it sent."""
         is_open = scope["type"] == "http" and scope["path"] == OPEN
         if not is_open and not self._keys.open(scope):
             raise Refusal(401, "a key is needed: send it as Authorization: Bearer KEY", code="invalid_api_key")
+        self._origins.check(scope)
 
     def hold(self, count: int) -> None:
         """Take note of bytes that are kept. Raises Refusal if there is no room for them."""
@@ -261,14 +272,19 @@ class Body:
         return Refusal(408, "the request came too slowly: send it again")
 
 
-def header(scope: Message, name: bytes) -> bytes:
-    """The value of a header; empty if there is none."""
-    return next((value for key, value in scope["headers"] if key == name), b"")
-
-
 def subprotocol(scope: Message) -> str | None:
     """What a WebSocket's client speaks, of what it names: the first that is no key."""
     return next((name for name in scope["subprotocols"] if not name.startswith(KEY_PROTOCOL)), None)
+
+
+def _shown(scope: Message) -> bytes:
+    """The key of a request."""
+    authorization = header(scope, b"authorization")
+    if scope["type"] == "http":
+        return _bearer(authorization) or _password(authorization)
+    # Browsers send passwords along by themselves, also with WebSockets that pages from elsewhere open.
+    named = (name for name in scope["subprotocols"] if name.startswith(KEY_PROTOCOL))
+    return _bearer(authorization) or next(named, "").removeprefix(KEY_PROTOCOL).encode()
 
 
 def _bearer(authorization: bytes) -> bytes:

@@ -25,6 +25,7 @@ from asr.audio.errors import AudioError
 from asr.audio.sound import check_rate
 from asr.live.events import Event, Partial
 from asr.live.live import USUAL_ENDPOINTING, Endpointing, Live
+from asr.recognizer import Recognizer
 from asr.server import openai
 from asr.server.protocol import Listening, Samples
 from asr.server.refusal import Refusal
@@ -103,6 +104,8 @@ class Audio(Strict, frozen=True):
 
 
 class Session(Strict, frozen=True, tag_field="type", tag="transcription"):
+    """What a client wants of a session."""
+
     audio: Audio = Audio()
     include: list[Literal["item.input_audio_transcription.logprobs"]] | UnsetType | None = UNSET
 
@@ -131,6 +134,24 @@ class Named(Struct):
     event_id: Any = None
 
 
+class Agreed(Strict, frozen=True):
+    """What a session is like."""
+
+    input: Input = Input()
+    logprobs: bool = False
+
+    def changed(self, session: Session) -> "Agreed":
+        """As a client wants it from now on. Raises Refusal if that isn't possible."""
+        given = msgspec.structs.asdict(session.audio.input).items()
+        new = msgspec.structs.replace(self.input, **{name: value for name, value in given if value is not UNSET})
+        openai.check_model(new.transcription.model)
+        try:
+            check_rate(new.format.hertz)
+        except AudioError as error:
+            raise Refusal(400, f"session.audio.input.format.rate: {error}", "session.audio.input.format.rate") from None
+        return Agreed(new, self.logprobs if session.include is UNSET else bool(session.include))
+
+
 # --- What they are answered -------------------------------------------------------------------------------
 
 
@@ -154,13 +175,13 @@ class Item:
 class Realtime:
     """See `Protocol`."""
 
-    def __init__(self, listening: Listening) -> None:
+    def __init__(self, listening: Listening, agreed: Agreed) -> None:
+        """Raises Refusal for a prompt or keywords that can't be listened for."""
         self.over, self.seconds = False, 0.0
         self._listening = listening
         self._id = f"sess_{uuid4().hex[:20]}"
         self._expires = int(time.time()) + LASTS
-        self._input, self._include = Input(), False
-        self._recognizer = listening("", ())
+        self._agreed, self._recognizer = agreed, _recognizer(listening, agreed)
         self._live: Live | None = None
         self._began = 0.0  # seconds that had come before it
         self._samples = Samples()
@@ -211,19 +232,11 @@ class Realtime:
 
     def _update(self, session: Session) -> None:
         """What isn't possible changes nothing."""
-        given = msgspec.structs.asdict(session.audio.input).items()
-        new = msgspec.structs.replace(self._input, **{name: value for name, value in given if value is not UNSET})
-        openai.check_model(new.transcription.model)
-        try:
-            check_rate(new.format.hertz)
-        except AudioError as error:
-            raise Refusal(400, f"session.audio.input.format.rate: {error}", "session.audio.input.format.rate") from None
-        recognizer = self._listening(new.transcription.prompt, new.transcription.keywords)
-        if new != self._input:
+        new = self._agreed.changed(session)
+        recognizer = _recognizer(self._listening, new)
+        if new.input != self._agreed.input:
             self._finish()
-        self._input, self._recognizer = new, recognizer
-        if session.include is not UNSET:
-            self._include = bool(session.include)
+        self._agreed, self._recognizer = new, recognizer
         self._tell("session.updated", session=self._session())
 
     def _append(self, audio: str) -> None:
@@ -234,22 +247,22 @@ class Realtime:
         samples = self._decoded(data)
         if self._live is None:
             self._began = self.seconds
-            rate, endpointing = self._input.format.hertz, self._endpointing()
+            rate, endpointing = self._agreed.input.format.hertz, self._endpointing()
             self._live = self._recognizer.live(rate, endpointing=endpointing, nbest=1)
-        self.seconds += len(samples) / self._input.format.hertz
+        self.seconds += len(samples) / self._agreed.input.format.hertz
         self._heard |= len(samples) > 0
         self._hear(self._live.accept(samples))
 
     def _decoded(self, data: bytes) -> np.ndarray:
         """int16 [n]"""
-        law = LAWS.get(self._input.format.type)
+        law = LAWS.get(self._agreed.input.format.type)
         if law is None:
             return self._samples.accept(data)
         file = io.BytesIO(data)
         return soundfile.read(file, format="RAW", subtype=law, samplerate=TELEPHONE, channels=1, dtype="int16")[0]
 
     def _endpointing(self) -> Endpointing:
-        rule = self._input.turn_detection
+        rule = self._agreed.input.turn_detection
         if not isinstance(rule, ServerVad):
             return USUAL_ENDPOINTING
         return Endpointing(silence=rule.silence_duration_ms / 1000, sentence=rule.silence_duration_ms / 1000)
@@ -273,7 +286,7 @@ class Realtime:
                 item.segments.append(event.segment)
                 self._delta(item, item.text)
                 item.told = item.text  # if not, only what follows it is told from now on
-                if self._input.turn_detection:
+                if self._agreed.input.turn_detection:
                     end = max((word.end for word in event.segment.words), default=event.segment.end)
                     self._tell("input_audio_buffer.speech_stopped", item_id=item.id, audio_end_ms=self._ms(end))
                     self._commit()
@@ -282,7 +295,7 @@ class Realtime:
         """The item that goes on, or a new one, from that second of the stream on."""
         if self._item is None:
             self._item = Item()
-            if self._input.turn_detection and self._live:
+            if self._agreed.input.turn_detection and self._live:
                 started = {"item_id": self._item.id, "audio_start_ms": self._ms(start)}
                 self._tell("input_audio_buffer.speech_started", **started)
         return self._item
@@ -313,12 +326,12 @@ class Realtime:
             content_index=0,
             transcript=item.text,
             usage={"type": "duration", "seconds": round(seconds, 2)},
-            **({"logprobs": openai.token_logprobs(item.words)} if self._include else {}),
+            **({"logprobs": openai.token_logprobs(item.words)} if self._agreed.logprobs else {}),
         )
         self._last, self._item, self._heard = item.id, None, False
 
     def _session(self) -> dict[str, Any]:
-        return described(self._id, self._expires, self._input, self._include)
+        return described(self._id, self._expires, self._agreed)
 
     def _ms(self, seconds: float) -> int:
         """Of all that came, from seconds of the stream."""
@@ -342,15 +355,15 @@ def check_query(query: Mapping[str, str]) -> None:
         raise Refusal(400, "intent: give transcription: there is nobody to talk to", "intent", "unsupported_value")
 
 
-def described(name: str, expires: int, given: Input, logprobs: bool = False) -> dict[str, Any]:
+def described(name: str, expires: int, agreed: Agreed) -> dict[str, Any]:
     """A session's object. expires: seconds since 1970."""
     return {
         "id": name,
         "object": "realtime.transcription_session",
         "type": "transcription",
         "expires_at": expires,
-        "audio": {"input": msgspec.to_builtins(given)},
-        "include": ["item.input_audio_transcription.logprobs"] if logprobs else None,
+        "audio": {"input": msgspec.to_builtins(agreed.input)},
+        "include": ["item.input_audio_transcription.logprobs"] if agreed.logprobs else None,
     }
 
 
@@ -358,6 +371,10 @@ def fault(refusal: Refusal, event_id: str | None = None) -> str:
     """The event that tells it. event_id: of what is refused."""
     error = refusal.body["error"] | {"event_id": event_id}
     return json.dumps({"type": "error", "event_id": _event_id(), "error": error})
+
+
+def _recognizer(listening: Listening, agreed: Agreed) -> Recognizer:
+    return listening(agreed.input.transcription.prompt, agreed.input.transcription.keywords)
 
 
 def _event_id() -> str:

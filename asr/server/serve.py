@@ -12,6 +12,7 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from asr.server.door import MEGABYTE, Bounds, Door, JsonLines, Keys, Metrics
 from asr.server.office import Lane, Office
+from asr.server.origins import Origins
 from lm.bundle import DEFAULT
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 KEY_VARIABLE = "NICEBEACH_API_KEY"
 QUESTIONS = 64  # to the language models, that may wait
 MESSAGE = MEGABYTE  # bytes of a WebSocket's message, at most
+LOOKS = 10  # in the time of a patience, which may thus last a tenth longer
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     keys: tuple[bytes, ...] = ()  # any of which opens; none: nobody needs one
+    origins: tuple[str, ...] = ()  # whose pages may use it, too
     tls: tuple[Path, Path] | None = None  # certificate and key
     model: Path | None = None
     workers: int = 1
@@ -51,6 +55,7 @@ class Settings:
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises ValueError or OSError if that can't be begun."""
     check_tls(settings.tls)
+    origins = Origins(settings.origins, keyed=bool(settings.keys))
     listening = bound(settings.host, settings.port)
     lanes = {"speech": Lane(settings.workers, settings.queue), "text": Lane(1, QUESTIONS), "live": Lane(1, 0)}
     with listening, closing(Office(settings.model, settings.seconds, lanes)) as office:
@@ -69,7 +74,7 @@ def serve(settings: Settings) -> None:
         office.wait_open()
         created = int(((settings.model or DEFAULT) / "config.toml").stat().st_mtime)
         made = app.make(office, streams, keys, metrics, created)
-        door = Door(made, keys, bounds, metrics, app.TRANSCRIPTIONS)
+        door = Door(made, keys, origins, bounds, metrics, app.TRANSCRIPTIONS)
         config = uvicorn.Config(
             door,
             http=_patient(settings.patience),
@@ -85,7 +90,7 @@ def serve(settings: Settings) -> None:
             ssl_certfile=settings.tls and settings.tls[0],
             ssl_keyfile=settings.tls and settings.tls[1],
         )
-        server = _graceful(config, streams)
+        server = _graceful(config, streams, settings.patience)
         # From now on; and when it has ended uvicorn raises again what ended it, which shall be no fault.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, server.handle_exit)
@@ -159,10 +164,17 @@ def _raise_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _graceful(config: uvicorn.Config, streams: "Streams") -> uvicorn.Server:
-    """A server at whose end live streams are told what they said last."""
+def _graceful(config: uvicorn.Config, streams: "Streams", patience: float) -> uvicorn.Server:
+    """A server at whose end live streams are told what they said last. patience: seconds for TLS to begin, or end."""
 
     class Graceful(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            if config.is_ssl:  # asyncio has a minute, and uvicorn no option
+                loop = asyncio.get_running_loop()
+                bounds = {"ssl_handshake_timeout": patience, "ssl_shutdown_timeout": patience}
+                setattr(loop, "create_server", partial(loop.create_server, **bounds))  # noqa: B010  # of this loop alone
+            await super().startup(sockets)
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             streams.end()
             last = time.monotonic() + (config.timeout_graceful_shutdown or 0)
@@ -183,7 +195,8 @@ def _patient(seconds: float) -> type[asyncio.Protocol]:
     class Patient(H11Protocol):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._timer = self.loop.call_later(seconds, self._look, None)
+            self._state: object = None
+            self._look()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._timer.cancel()
@@ -193,13 +206,15 @@ def _patient(seconds: float) -> type[asyncio.Protocol]:
             self._timer.cancel()  # live streams have bounds of their own
             super().handle_websocket_upgrade(event)
 
-        def _look(self, before: object) -> None:
+        def _look(self) -> None:
             waits = self.cycle is None or self.cycle.response_complete
             unread = self.transport.get_write_buffer_size()
-            state = (self.cycle, waits, unread)
-            if state == before and (waits or unread):
+            state, now = (self.cycle, waits, unread), self.loop.time()
+            if state != self._state or not (waits or unread):
+                self._state, self._since = state, now
+            if now - self._since >= seconds:
                 self.transport.abort()
             else:
-                self._timer = self.loop.call_later(seconds, self._look, state)
+                self._timer = self.loop.call_later(seconds / LOOKS, self._look)
 
     return Patient

@@ -6,7 +6,7 @@ import signal
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from asr.audio.reading import duration
 from asr.recognizer import USUAL_NATS, Recognizer, hot_word, total
 from asr.server import openai
 from asr.server.protocol import Protocol
-from asr.server.realtime import Realtime
+from asr.server.realtime import Agreed, Realtime
 from asr.server.refusal import Refusal
 from asr.server.vosk import Vosk
 from asr.transcript import Segment, Transcript
@@ -51,6 +51,7 @@ class Stream:
     """A client's live stream, of which `Told` is reported: once at first, and for each `Part` that is sent then."""
 
     protocol: Literal["vosk", "realtime"]
+    agreed: Agreed = field(default_factory=Agreed)  # of realtime
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ class Desk:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
             self._attend(task, report)
+        except Refusal as refusal:
+            report(refusal)
         except MemoryError:
             report(Refusal(500, "not enough memory: begin again", code="out_of_memory"))
         except Exception:
@@ -125,16 +128,13 @@ class Desk:
             report.receive()
 
     def _attend(self, task: Stream, report: Report) -> None:
-        protocol: Protocol = Vosk(self.recognizer) if task.protocol == "vosk" else Realtime(self._listening)
+        realtime = task.protocol == "realtime"
+        protocol: Protocol = Realtime(self._listening, task.agreed) if realtime else Vosk(self.recognizer)
         report(Told(tuple(protocol.begin())))
         while not protocol.over:
             message = _message(report)
             began, heard = time.process_time(), protocol.seconds
-            try:
-                answers = protocol.end() if message is None else protocol.accept(message)
-            except Refusal as refusal:
-                report(refusal)
-                return
+            answers = protocol.end() if message is None else protocol.accept(message)
             busy = time.process_time() - began
             report(Told(tuple(answers), protocol.seconds - heard, busy, protocol.over))
 

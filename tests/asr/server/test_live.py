@@ -19,7 +19,7 @@ import soundfile
 from asr.live.events import Event, Final, Partial
 from asr.live.live import Endpointing
 from asr.recognizer import Recognizer
-from asr.server.realtime import Realtime
+from asr.server.realtime import Agreed, Realtime
 from asr.transcript import Segment, Word
 from asr.transcript.word import Style
 
@@ -283,7 +283,7 @@ def test_openai_deltas_are_what_stays() -> None:
         [final("F", 4, 5), final("", 5, 6), Partial(words("G", 6), 0), final("", 6, 7)],
         [final("H I", 7, 9)],
     ]
-    protocol = Realtime(lambda *_: Scripted(*script))  # type: ignore[arg-type, return-value]
+    protocol = Realtime(lambda *_: Scripted(*script), Agreed())  # type: ignore[arg-type, return-value]
     append = json.dumps({"type": "input_audio_buffer.append", "audio": ""})
     told = [[json.loads(event) for event in protocol.accept(append)] for _ in script[:-1]]
     told.append([json.loads(event) for event in protocol.end()])
@@ -436,8 +436,42 @@ def test_browsers_borrow_a_key(server: Any) -> None:
     with connect(server, key=secret.value):
         pass
     assert server.request("GET", "/v1/models", key=secret.value)[0] == 401
-    assert server.ask("/v1/realtime/client_secrets", session={"type": "realtime"})[0] == 400
+    with pytest.raises(exceptions.InvalidStatus) as error:
+        connect(server, key=None, subprotocols=protocols, origin="https://elsewhere.example")
+    assert error.value.response.status_code == 403
     assert server.request("POST", "/v1/realtime/client_secrets", b"{}", key=secret.value)[0] == 401
+
+
+@pytest.mark.usefixtures("unused")
+def test_a_borrowed_key_has_its_session_settled(server: Any) -> None:
+    """As whoever lent it said; what isn't supported is refused by its name, then or when the session begins."""
+    openai = pytest.importorskip("openai", reason="no openai: its package is the client")
+    owner = openai.OpenAI(base_url=f"{server.url}/v1", api_key=KEY, max_retries=0)
+    rule = {"type": "server_vad", "silence_duration_ms": 700}
+    session = audio(24_000, turn_detection=rule, transcription={"model": "nicebeach", "prompt": "Kubernetes"})
+    session["include"] = ["item.input_audio_transcription.logprobs"]
+    secret = owner.realtime.client_secrets.create(session=session)
+    assert secret.session.audio.input.turn_detection.silence_duration_ms == 700
+    with connect(server, "/v1/realtime", key=secret.value) as socket:
+        begun = json.loads(socket.recv(60))["session"]
+        assert begun["audio"] == secret.session.audio.to_dict()
+        assert begun["include"] == session["include"]
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"type": "realtime"}, "realtime"),
+        ({"type": "transcription", "audio": {"output": {}}}, "output"),
+        (audio(rate=10), "10 Hz"),
+        (audio(noise_reduction={"type": "near_field"}), "noise_reduction"),
+        (audio(transcription={"model": "whisper-1"}), "whisper-1"),
+        (audio(transcription={"delay": "low"}), "delay"),
+    ]
+    for session, problem in wrong:
+        with pytest.raises(openai.APIStatusError, match=problem):
+            owner.realtime.client_secrets.create(session=session)
+    unheard = owner.realtime.client_secrets.create(session=audio(transcription={"keywords": ["!!!"]}))
+    with connect(server, "/v1/realtime", key=unheard.value) as socket:
+        assert "keywords" in json.loads(socket.recv(60))["error"]["message"]
+        with pytest.raises(exceptions.ConnectionClosedError):
+            socket.recv(60)
 
 
 # --- Bounds and ends --------------------------------------------------------------------------------------

@@ -93,6 +93,65 @@ def test_a_recording_is_transcribed_heard_corrected_and_saved(page: Any, tiny_bu
         text = download.value.path().read_text()
         assert expected in text
         assert "corrected" in text
+    assert not page.evaluate("JSON.parse(written('json')).words[0].corrected")
+
+
+def test_a_word_that_was_taken_out_can_be_put_back(page: Any) -> None:
+    """Whatever was made of it before; screen readers are told that it is out."""
+    page.set_input_files("#file", TALK)
+    word = page.locator(".words button").nth(2)
+    word.wait_for()
+    heard, text = word.inner_text(), page.evaluate("written('txt')")
+
+    def choose(button: str) -> None:
+        word.click()
+        page.evaluate("audio.pause()")
+        page.locator("#alternatives").get_by_role("button", name=button, exact=True).click()
+        assert page.evaluate("document.activeElement === document.querySelectorAll('.words button')[2]")
+
+    word.click()
+    page.fill("#correction", "corrected")
+    page.keyboard.press("Enter")
+    word.click()
+    page.fill("#correction", " ")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name=f"{heard}, taken out").wait_for()
+    assert len(page.evaluate("written('txt')").split()) == len(text.split()) - 1
+    choose(heard)
+    assert page.evaluate("written('txt')") == text
+    choose("(nothing)")
+    word.click()
+    page.fill("#correction", heard)
+    page.keyboard.press("Enter")
+    assert page.evaluate("written('txt')") == text
+    assert 'corrected": true' not in page.evaluate("written('json')")
+
+
+# What becomes of a page's WebSocket, and of a request, both with a key.
+DOINGS = """async ([url, secret, key]) => {
+    const socket = new WebSocket(url.replace("http", "ws"), ["vosk", `openai-insecure-api-key.${secret}`]);
+    const opened = await new Promise((done) => {
+      socket.onopen = () => done(true);
+      socket.onclose = () => done(false);
+    });
+    socket.close();
+    const headers = { Authorization: `Bearer ${key}`, "X-Any": "more" };
+    const asked = fetch(`${url}/v1/lm/score`, { method: "POST", headers, body: '{"texts": ["a"]}' });
+    return [opened, await asked.then((response) => response.json(), () => null)];
+}"""
+
+
+def test_pages_from_elsewhere_may_do_nothing_unless_they_are_allowed(
+    page: Any, server: Any, problems: list[str]
+) -> None:
+    page.context.grant_permissions(["local-network-access"])
+    secret = server.ask("/v1/realtime/client_secrets")[1]["value"]
+    for origin, allowed in (("https://elsewhere.example", False), ("https://app.example", True)):
+        page.route(f"{origin}/", lambda route: route.fulfill(body="<title>x</title>", content_type="text/html"))
+        page.goto(f"{origin}/")
+        opened, answer = page.evaluate(DOINGS, [server.url, secret, server.key])
+        assert (opened, answer and len(answer)) == ((True, 1) if allowed else (False, None))
+    problems.clear()  # browsers tell of what they may not
 
 
 def test_what_cannot_be_transcribed_is_told(page: Any, problems: list[str], tmp_path: Path) -> None:

@@ -460,10 +460,14 @@ def test_at_the_end_what_was_begun_is_answered(
 
     sound = (DATA / "1970-28415-0034.flac").read_bytes()
     address = other.url.replace("https", "wss")
-    with ThreadPoolExecutor() as threads, websockets.connect(address, ssl=context) as stream:
+    silent = socket.create_connection(
+        (other.host, other.port), timeout=30
+    )  # no TLS comes, for which asyncio waits 60 s
+    with silent, ThreadPoolExecutor() as threads, websockets.connect(address, ssl=context) as stream:
         stream.send(bytes(3200))
         stream.recv(60)
         get(TRANSCRIPTIONS, *form(sound))  # so that there is a worker
+        assert silent.recv(1) == b""
         [worker] = set(other.workers()) - set(other.streams())
         os.kill(worker, signal.SIGSTOP)
         requests = [threads.submit(get, TRANSCRIPTIONS, *form(sound)) for _ in range(4)]
@@ -499,6 +503,7 @@ def test_a_signal_that_comes_at_once_ends_it(tiny_bundle: Path, tmp_path: Path, 
         (["--host", "no.such.host.invalid", "--no-key"], "give another"),
         (["--port", "taken"], "in use"),
         (["--model", "missing"], "missing"),
+        (["--origin", "example.org"], "is no origin"),
     ],
 )
 def test_what_cannot_be_begun_is_told_in_a_line(
