@@ -6,6 +6,7 @@ only forks and passes messages on; should it die nevertheless, another one is st
 
 import asyncio
 import logging
+import os
 import signal
 from collections import deque
 from collections.abc import Mapping
@@ -13,8 +14,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from queue import SimpleQueue
+from socket import SHUT_RDWR, socket
+from threading import Thread
 from typing import Any
 
 from asr.server.refusal import Refusal
@@ -57,10 +60,24 @@ def run(pipe: Connection, model: Path | None, most_seconds: float) -> None:
                 else:
                     (live if isinstance(task, Stream) else workers).start(key, task)
             for event in (*workers.wait(0), *live.wait(0)):
-                pipe.send(event)
+                try:
+                    pipe.send(event)
+                except ConnectionError:
+                    return
 
 
 # --- In the server's --------------------------------------------------------------------------------------
+
+
+def post(pipe: Connection, outbox: SimpleQueue[Any]) -> None:
+    """Send what comes, until None does.
+
+    A thread does, for what the pipe can't hold is sent when the office reads, and that may have to wait itself until
+    the server takes a large answer.
+    """
+    with suppress(OSError):  # if it died, `_read` will notice
+        while (message := outbox.get()) is not None:
+            pipe.send(message)
 
 
 @dataclass
@@ -96,15 +113,17 @@ class Office:
         self._count = 0
         self._again = AGAIN
         self._closed = False
-        self._pipe, self._process = self._start()
+        self._start()
 
-    def _start(self) -> tuple[Connection, SpawnProcess]:
+    def _start(self) -> None:
         context = get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=run, args=(theirs, *self._arguments), name="office")
-        process.start()
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=run, args=(theirs, *self._arguments), name="office")
+        self._process.start()
         theirs.close()
-        return ours, process
+        self._outbox: SimpleQueue[Any] = SimpleQueue()
+        self._post = Thread(target=post, args=(self._pipe, self._outbox), daemon=True)
+        self._post.start()
 
     def wait_open(self) -> None:
         """Wait until the models are read. Raises ValueError if they can't be."""
@@ -159,8 +178,7 @@ class Office:
     def close(self) -> None:
         """End all work."""
         self._closed = True
-        self._pipe.close()
-        self._process.join()
+        self._hang_up()
 
     def _begin(self) -> None:
         """Begin as many tasks as there are processes for."""
@@ -172,8 +190,16 @@ class Office:
                 self._send(job.key, job.task)
 
     def _send(self, key: int, task: Hear | Ask | Stream | Part | None) -> None:
-        with suppress(OSError):  # if it died, `_read` will notice
-            self._pipe.send((key, task))
+        self._outbox.put((key, task))
+
+    def _hang_up(self) -> None:
+        """Have the office end, if it hasn't."""
+        with suppress(OSError), socket(fileno=os.dup(self._pipe.fileno())) as line:
+            line.shutdown(SHUT_RDWR)  # which ends also what is just being sent
+        self._outbox.put(None)
+        self._post.join()
+        self._pipe.close()
+        self._process.join()
 
     def _read(self) -> None:
         try:
@@ -220,8 +246,7 @@ class Office:
         """The office died: what it worked on is lost, what waits is not."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._pipe.fileno())
-        self._pipe.close()
-        self._process.join()
+        self._hang_up()
         log.error("the process that has the models died (exit code %s): another is started", self._process.exitcode)
         self.open = False
         for key in [*self._running]:
@@ -229,7 +254,7 @@ class Office:
 
         def again() -> None:
             if not self._closed:
-                self._pipe, self._process = self._start()
+                self._start()
                 self.attend()
 
         loop.call_later(self._again, again)

@@ -365,6 +365,20 @@ def test_the_models_are_read_again_where_their_process_is_killed(server: Any, lo
     assert server.request("GET", "/ready")[0] == 200
 
 
+def test_what_no_pipe_holds_holds_up_nobody(server: Any) -> None:
+    """A question that the process with the models doesn't take yet."""
+    office = server.office()
+    with ThreadPoolExecutor() as threads:
+        os.kill(office, signal.SIGSTOP)
+        try:
+            asked = threads.submit(server.ask, "/v1/lm/score", texts=["x" * 10_000] * 40)
+            until(lambda: server.metric('nicebeach_busy{lane="text"}') == 1)
+            assert server.request("GET", "/health")[0] == 200
+        finally:
+            os.kill(office, signal.SIGCONT)
+        assert asked.result()[0] == 200
+
+
 # --- Attacks ----------------------------------------------------------------------------------------------
 
 
