@@ -19,6 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from asr.server import openai, realtime
@@ -41,6 +42,7 @@ POLICY = (
     "default-src 'self'; img-src data:; media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 PAGE_HEADERS = {"content-security-policy": POLICY, "x-content-type-options": "nosniff", "cache-control": "no-cache"}
+REFERENCE = "#/components/schemas/{name}"  # of OpenAPI
 FIELDS = {"max_files": 1, "max_fields": 512, "max_part_size": 64 * 1024}  # of a form
 
 Body = TypeVar("Body", bound=Struct)
@@ -103,8 +105,11 @@ def make(office: Office, streams: Streams, keys: Keys, metrics: Metrics, created
         return refused(refusal)
 
     @app.exception_handler(HTTPException)
-    async def failed(_: Request, error: HTTPException) -> Response:
-        return refused(Refusal(error.status_code, str(error.detail)))
+    async def failed(request: Request, error: HTTPException) -> Response:
+        problem = str(error.detail)
+        if error.status_code in (404, 405):
+            problem = f"{request.method} {request.url.path}"[:100] + ": there is no such route: see /openapi.json"
+        return refused(Refusal(error.status_code, problem))
 
     @app.exception_handler(ClientDisconnect)
     async def gone(_: Request, error: ClientDisconnect) -> Response:
@@ -217,6 +222,10 @@ def make(office: Office, streams: Streams, keys: Keys, metrics: Metrics, created
             return
         await streams.serve(socket, Stream("vosk"))
 
+    _complete(app.openapi())  # which is kept
+    for route in app.routes:
+        if isinstance(route, Route) and route.methods and "GET" in route.methods:
+            route.methods.add("HEAD")
     return app
 
 
@@ -322,9 +331,14 @@ def _watch(office: Office, metrics: Metrics) -> None:
 
 
 def _json(kind: type[Struct]) -> dict[str, Any]:
-    schema = msgspec.json.schema(kind)
-    content = {"application/json": {"schema": schema["$defs"][kind.__name__]}}
+    content = {"application/json": {"schema": {"$ref": REFERENCE.format(name=kind.__name__)}}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def _complete(described: dict[str, Any]) -> None:
+    """What FastAPI's description lacks: what is in bodies."""
+    _, kinds = msgspec.json.schema_components([Next, Score, Compare, Secret], ref_template=REFERENCE)
+    described.setdefault("components", {}).setdefault("schemas", {}).update(kinds)
 
 
 def _form() -> dict[str, Any]:

@@ -15,6 +15,7 @@ files = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "transc
 PATHS = ("/v1/audio/transcriptions", "/v1/lm/next", "/v1/lm/score", "/v1/lm/compare", "/v1/models", "/metrics", "/x")
 METHODS = ("GET", "PUT", "BREW", "OPTIONS", "DELETE")
 PLACES = ("../" * 20 + "etc/passwd", "%00", "%2e%2e/", "?" * 9000, "é")
+ORIGINS = ("http://elsewhere.example", "null", "http://[", "\udcff", "x" * 5000)
 FIELDS = ("temperature", "language", "stream", "prompt[]")
 BODIES = (b"{", b"[" * 100_000, b"\xff\xfe", b"null", b"1e999", b"")
 UPGRADE = (
@@ -64,6 +65,8 @@ def requests(chance: random.Random) -> Iterator[tuple[str, bytes, str]]:
         lambda: head(chance.choice(METHODS), chance.choice(PATHS), 0, "x"),
         lambda: head("GET", "/" + chance.choice(PLACES), 0, "x"),
         lambda: head("POST", chance.choice(PATHS), 4, "application/json", key=chance.choice(NAMES)) + b"null",
+        lambda: head("POST", chance.choice(PATHS), 2, "application/json", f"Origin: {chance.choice(ORIGINS)}") + b"{}",
+        lambda: head("GET", "/", None, "x", *UPGRADE, f"Origin: {chance.choice(ORIGINS)}") + frame(2, bytes(3200)),
         lambda: question(chance.choice(PATHS[1:4]), chance.choice(BODIES)),
         lambda: question(PATHS[1], json.dumps({"text": "a " * chance.choice([1, 100_000]), "top": -1}).encode()),
         lambda: question(PATHS[2], json.dumps({"texts": [""] * chance.choice([0, 1, 101])}).encode()),

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import random
+import re
 import runpy
 import shutil
 import signal
@@ -200,6 +201,25 @@ def test_language_models_refuse(server: Any, path: str, question: dict[str, Any]
     assert problem in answer["error"]["message"]
 
 
+def test_the_routes_are_described(server: Any) -> None:
+    """With all that is referred to; what may be got answers HEAD, too, as monitors ask; others say what there is."""
+    text = server.request("GET", "/openapi.json")[2].decode()
+    described = json.loads(text)
+    for name in re.findall(r'"\$ref":"([^"]*)"', text):
+        found = described
+        for part in name.removeprefix("#/").split("/"):
+            found = found[part]
+    session = described["components"]["schemas"]["Session"]
+    assert session["properties"]["type"]["enum"] == ["transcription"]
+    for path in ("/", "/health", "/v1/models"):
+        status, headers, body = server.request("HEAD", path)
+        assert (status, int(headers["content-length"]) > 0, body) == (200, True, b"")
+    for method, path, expected in (("POST", "/v1/audio/translations", 404), ("GET", "/v1/lm/next", 405)):
+        status, _, body = server.request(method, path)
+        assert status == expected
+        assert f"{method} {path}: there is no such route" in json.loads(body)["error"]["message"]
+
+
 # --- Keys -------------------------------------------------------------------------------------------------
 
 
@@ -385,7 +405,7 @@ def test_what_no_pipe_holds_holds_up_nobody(server: Any) -> None:
 def test_hostile_requests(server: Any) -> None:
     """Good ones are answered meanwhile, nothing is left, and no 500 is without a line in the log."""
     hostile = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("hostile.py"))))
-    attacks = [*islice(hostile.requests(random.Random(1)), 266)]
+    attacks = [*islice(hostile.requests(random.Random(1)), 280)]
     files, logged = server.files(), len(server.lines())
 
     def attack(request: tuple[str, bytes, str]) -> bytes:
