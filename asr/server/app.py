@@ -43,6 +43,7 @@ POLICY = (
 )
 PAGE_HEADERS = {"content-security-policy": POLICY, "x-content-type-options": "nosniff", "cache-control": "no-cache"}
 REFERENCE = "#/components/schemas/{name}"  # of OpenAPI
+SETTLED = 16_000  # bytes of a session that is kept with a key
 FIELDS = {"max_files": 1, "max_fields": 512, "max_part_size": 64 * 1024}  # of a form
 
 Body = TypeVar("Body", bound=Struct)
@@ -202,6 +203,8 @@ def make(office: Office, streams: Streams, keys: Keys, metrics: Metrics, created
     async def client_secrets(request: Request) -> dict[str, Any]:
         """A key for a while, with which a page may open live streams, as OpenAI's."""
         asked = await _read(request, Secret)
+        if len(await request.body()) > SETTLED:
+            raise Refusal(413, f"session: has more than {SETTLED} bytes: say the rest by session.update", "session")
         seconds, agreed = asked.expires_after.seconds, realtime.Agreed().changed(asked.session)
         value, expires = keys.lend(seconds, agreed), int(time.time()) + seconds
         return {"value": value, "expires_at": expires, "session": realtime.described(value, expires, agreed)}

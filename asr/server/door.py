@@ -38,7 +38,7 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 GONE = 499  # nginx' status of a client that didn't wait for the answer
 SHOWN = 200  # characters of a path that are logged
 KEY_PROTOCOL = "openai-insecure-api-key."  # before a key among the subprotocols of a WebSocket
-MOST_LENT = 10_000  # keys
+MOST_LENT = 2000  # keys
 
 log = logging.getLogger("asr.server")
 

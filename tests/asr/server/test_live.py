@@ -467,6 +467,9 @@ def test_a_borrowed_key_has_its_session_settled(server: Any) -> None:
     for session, problem in wrong:
         with pytest.raises(openai.APIStatusError, match=problem):
             owner.realtime.client_secrets.create(session=session)
+    long = [f"word {number}" for number in range(200)] + ["x" * 9000] * 2
+    with pytest.raises(openai.APIStatusError, match="16000 bytes"):
+        owner.realtime.client_secrets.create(session=audio(transcription={"keywords": long[2:]}))
     unheard = owner.realtime.client_secrets.create(session=audio(transcription={"keywords": ["!!!"]}))
     with connect(server, "/v1/realtime", key=unheard.value) as socket:
         assert "keywords" in json.loads(socket.recv(60))["error"]["message"]

@@ -257,6 +257,8 @@ def test_axe_finds_nothing_serious(page: Any, scheme: str) -> None:
         pytest.skip("AXE doesn't name axe.min.js: npm pack axe-core")
     page.emulate_media(color_scheme=scheme)
     page.set_input_files("#file", TALK)
+    page.locator(".words button").nth(1).click()
+    page.get_by_role("button", name="(nothing)").click()
     page.locator(".words button").first.click()
     page.evaluate("$('growing').append('words that may change')")
     page.evaluate("$('captions').append(made('p', { textContent: 'words that stay' }))")

@@ -46,7 +46,7 @@ with tempfile.TemporaryDirectory() as folder:
         while True:
             try:
                 headers = {"Authorization": f"Bearer {server.key}"}
-                with connect(address, additional_headers=headers, ping_timeout=None) as socket:
+                with connect(address, additional_headers=headers, ping_timeout=None, open_timeout=60) as socket:
                     socket.send(json.dumps({"config": {"sample_rate": 16_000, "words": False}}))
                     for start in range(0, len(SAMPLES), 6400):
                         socket.send(SAMPLES[start : start + 6400])
