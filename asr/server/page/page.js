@@ -59,7 +59,7 @@ tabs.forEach((tab, index) => {
 
 // --- Transcribe ------------------------------------------------------------------------------------------------
 
-const recordings = []; // {name, file, sound: {samples, rate} or null, transcript, segments: [{start, end, tokens: [{heard, text}]}]}
+const recordings = []; // {name, file, sound: {samples, rate} or null, transcript, segments: [{start, end, tokens}]}
 let current = null;
 let edited = null; // the token whose correction is asked for
 let queue = Promise.resolve(); // recordings are sent one after the other
@@ -127,7 +127,7 @@ async function* events(body) {
   }
 }
 
-// Words by segment; what is written for several at once is one token.
+// Words by segment; what is written for several at once is one token. Of it text is as corrected, heard as it was.
 function segmentsOf(transcript) {
   const words = [...transcript.words];
   return transcript.segments.map((segment) => {
@@ -190,7 +190,7 @@ function segmentNode(segment) {
 // A word that was taken out stays to be seen, so that it can be put back.
 function label(token) {
   const { node, text, heard } = token;
-  const doubtful = token.confidence < DOUBTFUL && text === heard;
+  const doubtful = token.confidence < DOUBTFUL && !token.checked;
   const more = doubtful ? `${text}, doubtful, ${percent(token)}` : text ? "" : `${heard}, taken out`;
   node.textContent = text || heard;
   node.classList.toggle("doubtful", doubtful);
@@ -224,6 +224,7 @@ function select(token, segment) {
 
 function correct(text) {
   edited.text = text.trim();
+  edited.checked = true;
   label(edited);
   $("editor").hidden = true;
   edited.node.focus();

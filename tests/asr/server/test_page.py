@@ -119,6 +119,7 @@ def test_a_word_that_was_taken_out_can_be_put_back(page: Any) -> None:
     assert len(page.evaluate("written('txt')").split()) == len(text.split()) - 1
     choose(heard)
     assert page.evaluate("written('txt')") == text
+    assert "doubtful" not in (word.get_attribute("class") or "")  # somebody has looked
     choose("(nothing)")
     word.click()
     page.fill("#correction", heard)
