@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from networks import (
     FeedForward,
     NetworkConfig,
     Recordings,
+    Warps,
     error_rate,
     gradient_sizes,
     stratified,
@@ -45,9 +46,9 @@ from asr.training.train import read_config, train
 from lm.bundle import DEFAULT
 from lm.training.engine import Budget, fit, read_checkpoint
 
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2, 3, 4, 5)
 EVERYTHING = 10**6  # recordings, as the size of a batch
-SETS = ("train", "dev", "heldout")  # manifests of speakers
+SPEAKERS = ("george", "jackson", "lucas", "nicolas")  # of train.jsonl; choices are made by leaving out each in turn
 RECIPE = Path(__file__).parent
 LETTER_TO_SOUND = DEFAULT / "letter_to_sound.safetensors"
 
@@ -70,7 +71,7 @@ RECURRENT = CURVE | {"optimizer": "adamw", "gradient_norm": 1.0}
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of a table. `choices` are what is tuned: the best on the dev speaker by the first seed is taken."""
+    """One row of a table. `choices` are what is tuned: the one with the fewest errors on speakers left out is taken."""
 
     name: str
     choices: tuple[dict[str, Any], ...] = ({},)  # changes of the others
@@ -78,6 +79,7 @@ class Setting:
     budget: dict[str, Any] = field(default_factory=dict)  # of Budget, other than BUDGET
     share: float = 1.0  # of the training recordings
     batch: int = 64  # recordings
+    warped: bool = False  # each time a recording is heard, its pitch, its beginning and its end are others
     kind: str = "network"  # or "ctc": asr train; or one of the baselines, which scikit-learn trains
     start_from_apc: bool = False
 
@@ -134,7 +136,7 @@ def _initialisations() -> Iterator[Setting]:
         yield Setting(f"LSTM, forget gates' bias {bias:g}", RECURRENT_RATES, network=network, budget=RECURRENT)
 
 
-DEPTHS = (2, 8, 16)
+DEPTHS = (2, 4, 8, 16)
 FEWER: dict[str, Any] = {"max_steps": 150}  # there are many of these
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -173,6 +175,22 @@ def _baselines() -> Iterator[Setting]:
             ("logistic regressions on principal components", "pca_logistic", components(20, 50, 100)),
         ):
             yield Setting(f"{100 * share:g} % of the recordings, {name}", choices, share=share, kind=kind)
+
+
+LONGER: dict[str, Any] = {"max_steps": 400, "optimizer": "adamw", "gradient_norm": 1.0, "weight_decay": 1e-2}
+BASELINE = "100 % of the recordings, softmax on all numbers"
+
+
+def _beyond_baseline() -> Iterator[Setting]:
+    both_ways: dict[str, Any] = {"cell": "LSTM", "hidden": 64, "bidirectional": True, "dropout": 0.3}
+    for warped in (False, True):
+        for name, network in (
+            ("softmax by AdamW", {"layers": 0}),
+            ("two layers of 128 ReLU, dropout 0.5", {"hidden": 128, "dropout": 0.5}),
+            ("LSTM both ways, 64 cells, dropout 0.3", both_ways),
+        ):
+            name += ", warped" if warped else ""
+            yield Setting(name, RECURRENT_RATES, network=network, budget=LONGER, warped=warped)
 
 
 def components(*values: int) -> tuple[dict[str, Any], ...]:
@@ -216,7 +234,12 @@ EXPERIMENTS = (
         ("tanh, plain", "ReLU, plain"),
     ),
     _experiment("pretraining", "Unsupervised pre-training", _pretraining(), ("random", "APC")),
-    _experiment("baselines", "Without hidden layers", _baselines()),
+    Experiment(
+        "baselines",
+        "Without hidden layers, and what does better",
+        (*_baselines(), *_beyond_baseline()),
+        tuple((BASELINE, setting.name) for setting in _beyond_baseline()),
+    ),
     _experiment("cells", "Recurrent networks", _cells()),
 )
 
@@ -232,14 +255,26 @@ class Run:
     setting: Setting
     choice: int
     seed: int
+    left_out: str = ""  # the speaker to measure errors on; "": trained on all speakers, measured on the held-out ones
 
     def file(self, folder: Path) -> Path:
         """Where its result is kept."""
         name = "".join(sign if sign.isalnum() else "-" for sign in self.setting.name)
-        return folder / "runs" / self.experiment / f"{name}-{self.choice}-{self.seed}.json"
+        return folder / "runs" / self.experiment / f"{name}-{self.choice}-{self.left_out or self.seed}.json"
 
 
 Result = dict[str, Any]
+
+
+class Row(NamedTuple):
+    """A setting, with the best of its choices."""
+
+    setting: Setting
+    results: list[Result]  # of all seeds
+    left_out: float | None  # errors on speakers left out, by which it was chosen; None: there was nothing to choose
+
+
+Rows = list[Row]
 
 
 def settings_of(setting: Setting) -> Any:
@@ -251,7 +286,7 @@ def settings_of(setting: Setting) -> Any:
 def perform(run: Run, folder: Path) -> Result:
     """The result of a run: kept from an earlier time, unless the setting has changed since, or trained now.
 
-    folder: has manifests train.jsonl, dev.jsonl and heldout.jsonl, and for pre-training apc/best.ckpt.
+    folder: has manifests train.jsonl and heldout.jsonl, and for pre-training apc/best.ckpt.
     """
     file, settings = run.file(folder), settings_of(run.setting)
     if file.exists():
@@ -273,52 +308,75 @@ def perform(run: Run, folder: Path) -> Result:
 
 
 @cache
-def read_recordings(folder: Path) -> dict[str, Recordings]:
-    """Each set's recordings. Every number has mean 0 and deviation 1 in the training set."""
-    found = {}
-    for name in SETS:
-        store = FeatureStore(folder / f"{name}.jsonl", folder / "features")
-        heard = torch.stack([squeezed(store[index]) for index in range(len(store))])
-        found[name] = Recordings(heard, torch.tensor([DIGITS.index(text) for text in store.texts]))
-    mean, deviation = found["train"].heard.mean(0), found["train"].heard.std(0)
-    return {name: data._replace(heard=(data.heard - mean) / deviation) for name, data in found.items()}
+def read_recordings(folder: Path, left_out: str) -> tuple[Recordings, Recordings, Warps]:
+    """To train on and to measure errors on. Every number has mean 0 and deviation 1 in the former."""
+    train, test = (_read(folder, name) for name in ("train", "heldout"))
+    if left_out:
+        mine = np.array([speaker == left_out for speaker in speakers(folder)])
+        train, test = train.take(np.flatnonzero(~mine)), train.take(np.flatnonzero(mine))
+    mean, deviation = train.heard.mean(0), train.heard.std(0)
+    train, test = (data._replace(heard=(data.heard - mean) / deviation) for data in (train, test))
+    return train, test, Warps(mean, deviation)
+
+
+@cache
+def _read(folder: Path, name: str) -> Recordings:
+    store = FeatureStore(folder / f"{name}.jsonl", folder / "features")
+    heard = torch.stack([squeezed(store[index]) for index in range(len(store))])
+    return Recordings(heard, torch.tensor([DIGITS.index(text) for text in store.texts]))
+
+
+def supervisions(folder: Path) -> list[dict[str, Any]]:
+    """Of each recording to train on what is said in it, and by whom."""
+    return [json.loads(line)["supervisions"][0] for line in (folder / "train.jsonl").read_text().splitlines()]
+
+
+def speakers(folder: Path) -> list[str]:
+    return [each["speaker"] for each in supervisions(folder)]
+
+
+def recordings_of(run: Run, folder: Path) -> tuple[Recordings, Recordings, Warps]:
+    """Those that a run trains on, its setting's share of all, and those that its errors are measured on."""
+    train, test, warps = read_recordings(folder, run.left_out)
+    return train.part(run.setting.share, run.seed), test, warps
 
 
 def squeezed(features: np.ndarray) -> Tensor:
     """Log-mel [T, 80] -> [FRAMES, BINS]: neighbouring bins averaged, time stretched or squeezed."""
     bins = torch.from_numpy(features.astype(np.float32)).reshape(-1, BINS, MELS // BINS).mean(2)
+    bins = (bins - bins.mean()) / bins.std()  # however loud it is, and however dull or noisy
     return nn.functional.interpolate(bins.T[None], FRAMES, mode="linear", align_corners=True)[0].T
 
 
 def train_network(run: Run, folder: Path) -> Result:
     """Train one of the networks by the engine of `asr train` and `lm train`."""
-    sets, setting = read_recordings(folder), run.setting
-    sets = {**sets, "train": sets["train"].part(setting.share, run.seed)}
+    setting = run.setting
+    train, test, warps = recordings_of(run, folder)
     choice = setting.choices[run.choice]
     of_network = {name: value for name, value in choice.items() if name in NetworkConfig.__dataclass_fields__}
     of_budget = {name: value for name, value in choice.items() if name not in of_network}
     config = NetworkConfig(**{**setting.network, **of_network})
     budget = Budget(**{**BUDGET, **setting.budget, **of_budget, "seed": run.seed, "precision": "32-true"})
     torch.manual_seed(run.seed)
-    training = DigitTraining(budget, config, sets["train"], sets["dev"])
+    training = DigitTraining(budget, config, train, test, warps if setting.warped else None)
     network = training.model
     found: Result = {"diverged": False, "parameters": sum(weights.numel() for weights in network.parameters())}
-    measured = sets["train"].heard[:256], sets["train"].digits[:256]
     if isinstance(network, FeedForward):
-        found["gradients"] = gradient_sizes(network.eval(), *measured)
+        found["gradients"] = gradient_sizes(network.eval(), train.heard[:256], train.digits[:256])
         network.train()
     with tempfile.TemporaryDirectory() as output:
         try:
-            heard, dev = Batches(sets["train"], setting.batch, run.seed), Batches(sets["dev"], EVERYTHING, run.seed)
-            fit(training, heard, dev, Path(output), "dev/error")
+            heard, whole = Batches(train, setting.batch, run.seed), Batches(test, EVERYTHING, run.seed)
+            fit(training, heard, whole, Path(output), "test/error")
         except ValueError as error:
             if "not finite" not in str(error):
                 raise
             found["diverged"] = True
     network.eval()
     with torch.no_grad():
-        errors = {f"{name}_error": error_rate(network(data.heard), data.digits) for name, data in sets.items()}
-    return {**found, **errors, "curve": training.curve}
+        for name, data in ("train", train), ("test", test):
+            found[f"{name}_error"] = error_rate(network(data.heard), data.digits)
+    return {**found, "curve": training.curve}
 
 
 @cache
@@ -333,25 +391,27 @@ def part_manifest(folder: Path, share: float, seed: int) -> Path:
     path = folder / "parts" / f"{100 * share:g}-{seed}.jsonl"
     if not path.exists():
         lines = (folder / "train.jsonl").read_text().splitlines(keepends=True)
-        digits = [DIGITS.index(json.loads(line)["supervisions"][0]["text"]) for line in lines]
+        digits = np.array([DIGITS.index(each["text"]) for each in supervisions(folder)])
         path.parent.mkdir(exist_ok=True)
-        path.write_text("".join(lines[number] for number in stratified(np.array(digits), share, seed)))
+        path.write_text("".join(lines[number] for number in stratified(digits, share, seed)))
     return path
 
 
 def train_ctc(run: Run, folder: Path) -> Result:
     """`asr train`, from random weights or what APC has learnt; then the digit that CTC finds most probable."""
-    setting, output = run.setting, folder / run.file(folder).stem
-    manifest = part_manifest(folder, setting.share, run.seed)
+    output, manifest = folder / run.file(folder).stem, part_manifest(folder, run.setting.share, run.seed)
     config = read_config(RECIPE / "digits.toml")
     corpora = [replace(config.corpora[0], manifest=str(manifest))]
-    config = replace(config, corpora=corpora, dev=str(folder / "dev.jsonl"), seed=run.seed)
-    best = train(config, phones(), output, folder / "apc/best.ckpt" if setting.start_from_apc else None)
+    # Validated but once, at the end, so that the dev set decides nothing.
+    config = replace(config, corpora=corpora, dev=str(manifest), validate_every=config.max_steps, seed=run.seed)
+    best = train(config, phones(), output, folder / "apc/best.ckpt" if run.setting.start_from_apc else None)
     sizes, weights = read_checkpoint(best)
     network = AcousticNetwork(AcousticConfig(**sizes)).eval()
     network.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
-    manifests = {"train": manifest} | {name: folder / f"{name}.jsonl" for name in SETS[1:]}
-    found = {f"{name}_error": ctc_error(network, path, folder / "features") for name, path in manifests.items()}
+    found = {
+        f"{name}_error": ctc_error(network, path, folder / "features")
+        for name, path in (("train", manifest), ("test", folder / "heldout.jsonl"))
+    }
     shutil.rmtree(output)
     return found
 
@@ -383,17 +443,16 @@ def ctc_error(network: AcousticNetwork, manifest: Path, cache: Path) -> float:
 
 def train_baseline(run: Run, folder: Path) -> Result:
     """What needs no hidden layer: a softmax, or a logistic regression for each digit against all others."""
-    sets, choice = read_recordings(folder), run.setting.choices[run.choice]
-    sets = {**sets, "train": sets["train"].part(run.setting.share, run.seed)}
-    heard = sets["train"].heard.flatten(1).numpy()
+    (train, test, _), choice = recordings_of(run, folder), run.setting.choices[run.choice]
+    heard = train.heard.flatten(1).numpy()
     classifier: Any = LogisticRegression(C=choice["C"], max_iter=500)
     if run.setting.kind == "pca_logistic":
         classifier = OneVsRestClassifier(classifier)
     if run.setting.kind != "softmax":
         components = min(choice["components"], len(heard) - 1)  # N points lie in a space of N - 1
         classifier = make_pipeline(PCA(components, random_state=run.seed), StandardScaler(), classifier)
-    classifier.fit(heard, sets["train"].digits.numpy())
+    classifier.fit(heard, train.digits.numpy())
     return {
         f"{name}_error": 100 * float((classifier.predict(data.heard.flatten(1).numpy()) != data.digits.numpy()).mean())
-        for name, data in sets.items()
+        for name, data in (("train", train), ("test", test))
     }

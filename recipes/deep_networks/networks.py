@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from asr.audio.features import MELS
+from asr.training.augment import bin_to_hertz, hertz_to_bin
 from lm.training.engine import Budget, Training
 
 FRAMES, BINS = 32, 20  # a recording of one digit, stretched or squeezed to so many frames of so many mel bins
@@ -53,11 +55,11 @@ class FeedForward(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        sizes = [FRAMES * BINS, *[config.hidden] * config.layers]
+        sizes = [FRAMES * BINS, *[config.hidden] * config.layers]  # without layers it is a softmax classifier
         self.hidden = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairwise(sizes))
         self.norms = nn.ModuleList(nn.LayerNorm(config.hidden) for _ in range(config.layers * config.layer_norm))
         self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(config.hidden, len(DIGITS))
+        self.output = nn.Linear(sizes[-1], len(DIGITS))
         if config.initialisation != "PyTorch's":
             for layer in (*self.hidden, self.output):
                 INITIALISATIONS[config.initialisation](layer.weight)
@@ -81,6 +83,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.config = config
         self.layer = CELLS[config.cell](BINS, config.hidden, batch_first=True, bidirectional=config.bidirectional)
+        self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(config.hidden * (1 + config.bidirectional), len(DIGITS))
         if config.cell == "LSTM":  # its gates are write, forget, cell, read
             for name, values in self.layer.named_parameters():
@@ -88,9 +91,9 @@ class Recurrent(nn.Module):
                     values.data[config.hidden : 2 * config.hidden] = config.forget_bias if "ih" in name else 0.0
 
     def forward(self, recordings: Tensor) -> Tensor:
-        outputs, _ = self.layer(recordings)
+        outputs, _ = self.layer(self.dropout(recordings))
         past = outputs[:, -1, : self.config.hidden]
-        return self.output(torch.cat([past, outputs[:, 0, self.config.hidden :]], 1))
+        return self.output(self.dropout(torch.cat([past, outputs[:, 0, self.config.hidden :]], 1)))
 
 
 def build(config: NetworkConfig) -> FeedForward | Recurrent:
@@ -158,27 +161,61 @@ class Batches:
         self._epoch, self._done = state["epoch"], state["done"]
 
 
+class Warps(nn.Module):
+    """Makes other speakers of those there are: a fifth higher or lower at most, beginning and ending a tenth elsewhere.
+
+    As in asr.training.augment.SpeedPerturbation, frequency f is moved to s f on the log-mel picture.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, mean: Tensor, deviation: Tensor) -> None:
+        """mean, deviation [FRAMES, BINS]: what the recordings' numbers have been scaled by."""
+        super().__init__()
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("deviation", deviation, persistent=False)
+
+    def forward(self, recordings: Tensor) -> Tensor:
+        """[B, FRAMES, BINS] to the same shape."""
+        count, width = len(recordings), MELS // BINS
+        middles = width * torch.arange(BINS) + (width - 1) / 2  # of our bins, counted in the recogniser's
+        pitch = torch.empty(count, 1).uniform_(0.8, 1.2)
+        bins = (hertz_to_bin(bin_to_hertz(middles) / pitch) - middles[0]) / width
+        first, last = torch.empty(2, count, 1).uniform_(-0.1, 0.1)
+        times = first + (1 + last - first) * torch.linspace(0, 1, FRAMES)
+        # grid_sample wants positions scaled to -1..1; "border" repeats the outermost numbers.
+        x = (2 * bins / (BINS - 1) - 1)[:, None, :].expand(-1, FRAMES, -1)
+        y = (2 * times - 1)[:, :, None].expand(-1, -1, BINS)
+        pictures = (recordings * self.deviation + self.mean)[:, None]
+        warped = nn.functional.grid_sample(pictures, torch.stack([x, y], -1), padding_mode="border", align_corners=True)
+        return (warped[:, 0] - self.mean) / self.deviation
+
+
 class DigitTraining(Training):
     """Training of a network to tell digits apart; `curve` is how it went."""
 
-    def __init__(self, budget: Budget, config: NetworkConfig, heard: Recordings, dev: Recordings) -> None:
+    def __init__(
+        self, budget: Budget, config: NetworkConfig, heard: Recordings, test: Recordings, warps: Warps | None = None
+    ) -> None:
         super().__init__(budget)
         self.model = build(config)
-        self._sets = {"train": heard, "dev": dev}
+        self.warps = warps or nn.Identity()
+        self._sets = {"train": heard, "test": test}
         self.curve: list[dict[str, float]] = []
 
     def loss(self, batch: Recordings) -> Tensor:
-        return nn.functional.cross_entropy(self.model(batch.heard), batch.digits)
+        return nn.functional.cross_entropy(self.model(self.warps(batch.heard)), batch.digits)
 
     def validation_step(self, batch: Recordings, batch_idx: int) -> None:
-        """The whole of the dev set is the one batch."""
+        """Of what is trained on and of other speakers, whose errors decide nothing: the last network is the result."""
         point = {"step": float(self.global_step)}
         for name, data in self._sets.items():
             logits = self.model(data.heard)
             point[f"{name}_loss"] = float(nn.functional.cross_entropy(logits, data.digits))
             point[f"{name}_error"] = error_rate(logits, data.digits)
         self.curve.append(point)
-        self.log("dev/error", point["dev_error"])
+        self.log("test/error", point["test_error"])
 
 
 def error_rate(logits: Tensor, digits: Tensor) -> float:

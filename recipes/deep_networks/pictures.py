@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments import DEPTHS, SHARES, VARIANTS, Result, Setting
+from experiments import DEPTHS, SHARES, VARIANTS, Result, Rows
 from graph import draw, lstm_graph
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -17,7 +17,6 @@ from PIL import Image
 
 from lm.pictures import STYLE
 
-Rows = list[tuple[Setting, list[Result]]]
 COLOURS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")  # Okabe and Ito's
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = "os^Dvx"
@@ -80,11 +79,11 @@ def draw_curves(rows: Rows, fontsize: float | None = None) -> Figure:
     """Learning curves. fontsize: of the legend; None: as ever."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     loss, error = figure.subplots(1, 2)
-    for number, (setting, results) in enumerate(rows):
+    for number, (setting, results, _) in enumerate(rows):
         curve(loss, number, setting.name, results, "train_loss")
-        curve(error, number, setting.name, results, "dev_error")
+        curve(error, number, setting.name, results, "test_error")
     loss.set(title="training speakers", xlabel="steps", ylabel="cross-entropy, nats", yscale="log")
-    error.set(title="the dev speaker", xlabel="steps", ylabel="digits taken for others, %")
+    error.set(title="held-out speakers", xlabel="steps", ylabel="digits taken for others, %")
     loss.legend(frameon=False, fontsize=fontsize)
     return figure
 
@@ -92,13 +91,13 @@ def draw_curves(rows: Rows, fontsize: float | None = None) -> Figure:
 def draw_regularisation(rows: Rows) -> Figure:
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    ways = list(dict.fromkeys(setting.name.split(", ")[1] for setting, _ in rows))
-    shares = sorted({setting.share for setting, _ in rows})
+    ways = list(dict.fromkeys(setting.name.split(", ")[1] for setting, *_ in rows))
+    shares = sorted({setting.share for setting, *_ in rows})
     for number, way in enumerate(ways):
-        results = [found for setting, found in rows if setting.name.endswith(f", {way}")]
+        results = [found for setting, found, _ in rows if setting.name.endswith(f", {way}")]
         # Moved apart a little, so that the bars can be seen.
         places = [100 * share * 1.04 ** (number - 1.5) for share in shares]
-        for panel, value in zip(panels, ("train_error", "heldout_error"), strict=True):
+        for panel, value in zip(panels, ("train_error", "test_error"), strict=True):
             bars(panel, number, way, places, results, value)
     for panel, title in zip(panels, ("what was trained on", "held-out speakers"), strict=True):
         panel.set(title=title, xlabel="% of the training recordings", xscale="log")
@@ -113,11 +112,11 @@ def draw_regularisation(rows: Rows) -> Figure:
 def draw_initialisation(rows: Rows) -> Figure:
     figure = Figure(figsize=(15, 4.5), layout="constrained")
     sizes, loss, lstm = figure.subplots(1, 3)
-    feed_forward = [row for row in rows if "gradients" in row[1][0]]
-    for number, (setting, results) in enumerate(feed_forward):
+    feed_forward = [row for row in rows if "gradients" in row.results[0]]
+    for number, (setting, results, _) in enumerate(feed_forward):
         gradients(sizes, number, setting.name, results)
         curve(loss, number, setting.name, results, "train_loss")
-    for number, (setting, results) in enumerate(row for row in rows if "gradients" not in row[1][0]):
+    for number, (setting, results, _) in enumerate(row for row in rows if "gradients" not in row.results[0]):
         curve(lstm, number, setting.name, results, "train_loss")
     sizes.set(title="8 layers of ReLU, before training")
     loss.set(title="8 layers of ReLU", xlabel="steps", ylabel="cross-entropy, nats", yscale="log")
@@ -140,9 +139,9 @@ def gradients(axes: Axes, number: int, label: str, results: list[Result]) -> Non
 def draw_depth(rows: Rows) -> Figure:
     figure = Figure(figsize=(13, 8), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True, sharey="row")
-    by_name = {setting.name: results for setting, results in rows}
+    by_name = {setting.name: results for setting, results, _ in rows}
     for column, activation in enumerate(ACTIVATIONS):
-        for line, value in enumerate(("train_error", "heldout_error")):
+        for line, value in enumerate(("train_error", "test_error")):
             panel = panels[line, column]
             for number, variant in enumerate(VARIANTS):
                 results = [by_name[f"{activation}, {variant}, {layers} layers"] for layers in DEPTHS]
@@ -161,7 +160,7 @@ def draw_depth(rows: Rows) -> Figure:
 
 def draw_gradients(rows: Rows) -> Figure:
     figure = Figure(figsize=(13, 4.3), layout="constrained")
-    by_name = {setting.name: results for setting, results in rows}
+    by_name = {setting.name: results for setting, results, _ in rows}
     for panel, activation in zip(figure.subplots(1, 3, sharey=True), ACTIVATIONS, strict=True):
         for number, variant in enumerate(VARIANTS):
             gradients(panel, number, variant, by_name[f"{activation}, {variant}, {DEPTHS[-1]} layers"])
@@ -175,10 +174,8 @@ def draw_pretraining(rows: Rows) -> Figure:
     figure = Figure(figsize=(6.5, 4.5), layout="constrained")
     axes = figure.subplots()
     for number, (apc, label) in enumerate(((False, "random weights"), (True, "pre-trained by APC"))):
-        results = [found for setting, found in rows if setting.start_from_apc == apc]
-        bars(
-            axes, number, label, [100 * share * 1.03 ** (2 * number - 1) for share in SHARES], results, "heldout_error"
-        )
+        results = [found for setting, found, _ in rows if setting.start_from_apc == apc]
+        bars(axes, number, label, [100 * share * 1.03 ** (2 * number - 1) for share in SHARES], results, "test_error")
     axes.set(xlabel="% of the labels", ylabel="held-out speakers, errors in %", xscale="log", ylim=(0, 95))
     axes.set_xticks([100 * share for share in SHARES], [f"{100 * share:g}" for share in SHARES])
     axes.minorticks_off()

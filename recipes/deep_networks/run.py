@@ -6,7 +6,6 @@ import os
 import statistics
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,7 +13,20 @@ from typing import Annotated
 
 import pictures
 import typer
-from experiments import EXPERIMENTS, SEEDS, SETS, SHARES, Experiment, Result, Run, Setting, part_manifest, perform
+from experiments import (
+    EXPERIMENTS,
+    SEEDS,
+    SHARES,
+    SPEAKERS,
+    Experiment,
+    Result,
+    Row,
+    Rows,
+    Run,
+    Setting,
+    part_manifest,
+    perform,
+)
 
 from asr.training.corpus import FeatureStore
 from asr.workers import die_with_parent
@@ -23,7 +35,6 @@ from lm.progress import progress_bar
 
 T_95 = {2: 4.303, 3: 3.182, 4: 2.776}  # Student's t of so many degrees of freedom that 2.5 % exceed
 
-Rows = list[tuple[Setting, list[Result]]]  # settings, and the results of all seeds
 Perform = Callable[[list[Run], str], Iterator[Result]]
 
 
@@ -34,37 +45,49 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 
 def perform_all(experiment: Experiment, perform_runs: Perform) -> Rows:
-    """Every setting: its choices by the first seed, then the best of them on the dev speaker by the other seeds."""
+    """Every setting with the best of its choices, by all seeds.
+
+    The best has the fewest errors on the speakers to train on, each left out of a training by the first seed in turn.
+    """
     tried = [
-        Run(experiment.name, setting, choice, SEEDS[0])
+        Run(experiment.name, setting, choice, SEEDS[0], speaker)
         for setting in experiment.settings
+        if len(setting.choices) > 1
         for choice in range(len(setting.choices))
+        for speaker in SPEAKERS
     ]
-    best: dict[str, tuple[Run, Result]] = {}
+    errors: dict[str, dict[int, float]] = {setting.name: {} for setting in experiment.settings}
     for run, result in zip(tried, perform_runs(tried, f"{experiment.name}, choices"), strict=True):
-        name = run.setting.name
-        if name not in best or result["dev_error"] < best[name][1]["dev_error"]:
-            best[name] = run, result
-    more = [replace(run, seed=seed) for run, _ in best.values() for seed in SEEDS[1:]]
-    results = perform_runs(more, f"{experiment.name}, seeds")
-    return [(run.setting, [result, *islice(results, len(SEEDS) - 1)]) for run, result in best.values()]
+        mean = result["test_error"] / len(SPEAKERS)
+        errors[run.setting.name][run.choice] = errors[run.setting.name].get(run.choice, 0.0) + mean
+    best = [min(found, key=found.__getitem__, default=0) for found in errors.values()]
+    runs = [
+        Run(experiment.name, setting, choice, seed)
+        for setting, choice in zip(experiment.settings, best, strict=True)
+        for seed in SEEDS
+    ]
+    results = perform_runs(runs, f"{experiment.name}, seeds")
+    return [
+        Row(setting, list(islice(results, len(SEEDS))), errors[setting.name].get(choice))
+        for setting, choice in zip(experiment.settings, best, strict=True)
+    ]
 
 
 def described(setting: Setting, result: Result) -> str:
     """What was chosen, of how many."""
     choice = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in result["choice"].items())
-    return f"{choice} (of {len(setting.choices)})" if choice else "–"
+    return f"{choice} (of {len(setting.choices)})" if len(setting.choices) > 1 else choice or "–"
 
 
 def table(experiment: Experiment, rows: Rows) -> str:
     """A table in Markdown."""
     lines = [f"## {experiment.title}", ""]
-    header = ["setting", "chosen on the dev speaker", *("training", "dev", "held out"), "processor, s a run"]
+    header = ["setting", "chosen", "speakers left out", "training", "held out", "processor, s a run"]
     lines += [f"| {' | '.join(header)} |", "| --- | --- | ---: | ---: | ---: | ---: |"]
-    for setting, results in rows:
-        cells = [setting.name, described(setting, results[0])]
-        for name in SETS:
-            mean, beyond = interval([result[f"{name}_error"] for result in results])
+    for setting, results, left_out in rows:
+        cells = [setting.name, described(setting, results[0]), "–" if left_out is None else f"{left_out:.1f}"]
+        for name in "train_error", "test_error":
+            mean, beyond = interval([result[name] for result in results])
             cells.append(f"{mean:.1f} ± {beyond:.1f}")
         if diverged := sum(result.get("diverged", False) for result in results):
             cells[0] += f" (diverged {diverged} of {len(results)})"
@@ -78,7 +101,7 @@ def table(experiment: Experiment, rows: Rows) -> str:
             "| from | to | points |",
             "| --- | --- | ---: |",
         ]
-        errors = {setting.name: [result["heldout_error"] for result in results] for setting, results in rows}
+        errors = {setting.name: [result["test_error"] for result in results] for setting, results, _ in rows}
     for first, other in experiment.pairs:
         mean, beyond = interval([b - a for a, b in zip(errors[first], errors[other], strict=True)])
         lines.append(f"| {first} | {other} | {mean:+.1f} ± {beyond:.1f} |")
@@ -88,7 +111,8 @@ def table(experiment: Experiment, rows: Rows) -> str:
 HEAD = f"""# Results
 
 Digits taken for others, %: means over seeds {", ".join(map(str, SEEDS))} and 95 % intervals by Student's t. These tell
-how much initial weights, the order and the choice of recordings matter, not how much speakers do. `run.py` wrote this.
+how much initial weights, the order and the choice of recordings matter, not how much speakers do. "Speakers left out":
+the errors of what was chosen, a mean over trainings without each of the speakers. `run.py` wrote this.
 
 """
 
@@ -97,7 +121,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 @app.command()
 def main(
-    folder: Annotated[Path, typer.Argument(help="Has train.jsonl, dev.jsonl, heldout.jsonl and apc/best.ckpt.")],
+    folder: Annotated[Path, typer.Argument(help="Has train.jsonl, heldout.jsonl and apc/best.ckpt.")],
     jobs: Annotated[int, typer.Option(help="Trainings at a time, each on a core.", min=1)] = os.cpu_count() or 1,
     only: Annotated[list[str] | None, typer.Option(help="An experiment's name; several together.")] = None,
 ) -> None:
@@ -116,8 +140,10 @@ def main(
         if not experiments:
             raise ValueError(f"--only {only}: there are {', '.join(item.name for item in EXPERIMENTS)}")
         # Features are computed before there are several who would.
-        parts = [part_manifest(folder, share, seed) for share in SHARES for seed in SEEDS]
-        for manifest in (*parts, *(folder / f"{name}.jsonl" for name in SETS[1:])):
+        for manifest in (
+            folder / "heldout.jsonl",
+            *(part_manifest(folder, share, seed) for share in SHARES for seed in SEEDS),
+        ):
             FeatureStore(manifest, folder / "features")
         seconds = 0.0
         with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), die_with_parent) as pool:

@@ -27,27 +27,27 @@ finally:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Manifests of recordings, of three speakers with voices of their own, and a model that APC began to train."""
+    """Manifests of recordings, of five speakers with voices of their own."""
     made = tmp_path_factory.mktemp("deep")
     random = np.random.default_rng(1)
-    for name, voice, times in (("train", 1.0, 3), ("dev", 1.02, 1), ("heldout", 0.98, 1)):
+    for name, voices in ("train", (0.98, 0.99, 1.0, 1.01)), ("heldout", (1.02,)):
         items = []
-        for digit, word in enumerate(networks.DIGITS):
-            for number in range(times):
+        for voice, speaker in zip(voices, experiments.SPEAKERS, strict=False):
+            for digit, word in enumerate(networks.DIGITS):
                 seconds = np.arange(6400) / 16_000
                 tones = [
                     np.sin(2 * np.pi * voice * hertz * seconds) for hertz in (300 + 150 * digit, 2000 + 300 * digit)
                 ]
-                path = made / f"{digit}_{name}_{number}.wav"
+                path = made / f"{digit}_{name}_{speaker}.wav"
                 soundfile.write(path, 0.2 * sum(tones) + 0.01 * random.standard_normal(6400), 16_000)
-                items.append(Item(path.stem, path, word, name, None))
+                items.append(Item(path.stem, path, word, speaker, None))
         write(prepare(items, 35.0).cuts, made / f"{name}.jsonl")
     return made
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _small(folder: Path) -> Iterator[None]:
-    """For `asr train` fewer steps and smaller models."""
+    """For `asr train` fewer steps and smaller models, and one that APC began to train."""
     settings = folder / "settings"
     settings.mkdir()
     small = "warmup_steps = 2\nbatch_seconds = 6\nslowest = 1\nfastest = 1\nfrequency_masks = 0\ntime_masks = 0\n"
@@ -57,7 +57,7 @@ def _small(folder: Path) -> Iterator[None]:
         (settings / f"{name}.toml").write_text(text + small + sizes)
     config = read_config(settings / "apc.toml")
     corpora = [replace(config.corpora[0], manifest=str(folder / "train.jsonl"))]
-    train(replace(config, corpora=corpora, dev=str(folder / "dev.jsonl")), None, folder / "apc")
+    train(replace(config, corpora=corpora, dev=str(folder / "heldout.jsonl")), None, folder / "apc")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(experiments, "RECIPE", settings)
         yield
@@ -105,20 +105,51 @@ def test_a_result_is_kept_until_its_setting_changes(folder: Path, tmp_path: Path
             experiments.perform(replace(tiny, setting=replace(setting, batch=7)), folder)
 
 
-def test_choices_are_made_on_the_dev_speaker_by_the_first_seed() -> None:
-    setting = experiments.Setting("rate", experiments.rates(0.1, 0.2, 0.3))
+def test_speakers_left_out_are_not_trained_on(folder: Path) -> None:
+    setting = experiments.Setting("share", share=0.5)
+    seen = {}
+    for speaker in ("", *experiments.SPEAKERS):
+        train, test, _ = experiments.recordings_of(experiments.Run("x", setting, 0, 1, speaker), folder)
+        seen[speaker] = len(train.digits), len(test.digits)
+    assert seen == {"": (20, 10)} | dict.fromkeys(experiments.SPEAKERS, (15, 10))
+    train, test, warps = experiments.read_recordings(folder, "lucas")
+    every, _, all_warps = experiments.read_recordings(folder, "")
+    mine = np.array(experiments.speakers(folder)) == "lucas"
+    raw = every.heard * all_warps.deviation + all_warps.mean
+    torch.testing.assert_close(train.heard * warps.deviation + warps.mean, raw[~mine])
+    torch.testing.assert_close(test.heard * warps.deviation + warps.mean, raw[mine])
+
+
+def test_choices_are_made_on_speakers_left_out_by_the_first_seed() -> None:
+    settings = experiments.Setting("rate", experiments.rates(0.1, 0.2, 0.3)), experiments.Setting("no choice")
     asked = []
 
     def perform_runs(runs: list[Any], what: str) -> Iterator[dict[str, Any]]:
         for each in runs:
-            asked.append((each.choice, each.seed))
-            yield {"dev_error": abs(each.choice - 1), "heldout_error": each.seed, "choice": each.choice}
+            asked.append((each.choice, each.seed, each.left_out))
+            yield {"test_error": abs(each.choice - 1) + 4.0 * (each.left_out == "lucas"), "seed": each.seed}
 
-    ((chosen, results),) = run.perform_all(experiments.Experiment("x", "X", (setting,)), perform_runs)
-    assert asked == [(0, 1), (1, 1), (2, 1), (1, 2), (1, 3)]
-    assert chosen == setting
-    assert [result["heldout_error"] for result in results] == [1, 2, 3]
-    assert {result["choice"] for result in results} == {1}
+    tuned, fixed = run.perform_all(experiments.Experiment("x", "X", settings), perform_runs)
+    folds = [(choice, 1, speaker) for choice in range(3) for speaker in experiments.SPEAKERS]
+    finals = [(choice, seed, "") for choice in (1, 0) for seed in experiments.SEEDS]
+    assert asked == folds + finals
+    assert (tuned.setting, tuned.left_out) == (settings[0], 1.0)
+    assert (fixed.setting, fixed.left_out) == (settings[1], None)
+    for row in tuned, fixed:
+        assert [result["seed"] for result in row.results] == list(experiments.SEEDS)
+
+
+def test_warps_move_pitch_and_ends_of_recordings_and_change_no_more() -> None:
+    torch.manual_seed(1)
+    frames, bins = torch.meshgrid(torch.arange(networks.FRAMES), torch.arange(networks.BINS), indexing="ij")
+    mean, deviation = torch.randn(networks.FRAMES, networks.BINS), 1 + torch.rand(networks.FRAMES, networks.BINS)
+    for place, least, most in (bins, 0.5, 5.0), (frames, 0.5, 4.0):
+        picture = (-0.5 * (place - 10.0) ** 2).exp()  # a tone, or a click
+        heard = networks.Warps(mean, deviation)(((picture - mean) / deviation).repeat(100, 1, 1)) * deviation + mean
+        peaks = place.flatten()[heard.flatten(1).argmax(1)] - 10.0
+        assert least < peaks.abs().max() < most
+        assert peaks.min() < 0 < peaks.max()
+        assert heard.amax((1, 2)).min() > 0.8
 
 
 def test_the_interval_is_students() -> None:
@@ -158,8 +189,8 @@ def test_the_graph_is_that_of_the_lstms_equations() -> None:
 
 
 def test_tables_and_pictures_are_made_of_what_was_found(tmp_path: Path) -> None:
-    curve = [{"step": step, "train_loss": 1 / step, "dev_error": 50.0} for step in (20, 40)]
-    found = {"train_error": 1.0, "dev_error": 50.0, "heldout_error": 25.0, "seconds": 1.5, "curve": curve}
+    curve = [{"step": step, "train_loss": 1 / step, "test_error": 50.0} for step in (20, 40)]
+    found = {"train_error": 1.0, "test_error": 25.0, "seconds": 1.5, "curve": curve}
     rows = {}
     for experiment in experiments.EXPERIMENTS:
         rows[experiment.name] = []
@@ -167,7 +198,7 @@ def test_tables_and_pictures_are_made_of_what_was_found(tmp_path: Path) -> None:
             result = {**found, "choice": setting.choices[0]}
             if "cell" not in setting.network:
                 result["gradients"] = [0.1] * setting.network.get("layers", 2)
-            rows[experiment.name].append((setting, 3 * [result]))
+            rows[experiment.name].append(experiments.Row(setting, 3 * [result], 33.0))
         assert "25.0 ± 0.0" in run.table(experiment, rows[experiment.name])
     pictures.draw_all(rows, tmp_path)
     named = {path.name for path in RECIPE.glob("*.png")}
