@@ -361,7 +361,7 @@ def train_network(run: Run, folder: Path) -> Result:
     training = DigitTraining(budget, config, train, test, warps if setting.warped else None)
     network = training.model
     found: Result = {"diverged": False, "parameters": sum(weights.numel() for weights in network.parameters())}
-    if isinstance(network, FeedForward):
+    if isinstance(network, FeedForward) and network.hidden:
         found["gradients"] = gradient_sizes(network.eval(), train.heard[:256], train.digits[:256])
         network.train()
     with tempfile.TemporaryDirectory() as output:
