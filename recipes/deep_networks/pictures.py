@@ -101,7 +101,7 @@ def draw_regularisation(rows: Rows) -> Figure:
             bars(panel, number, way, places, results, value)
     for panel, title in zip(panels, ("what was trained on", "held-out speakers"), strict=True):
         panel.set(title=title, xlabel="% of the training recordings", xscale="log")
-        panel.set(ylim=(-3, 95))
+        panel.set(ylim=(-2, None))
         panel.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares], minor=False)
         panel.minorticks_off()
     panels[0].set(ylabel="digits taken for others, %")
@@ -119,7 +119,8 @@ def draw_initialisation(rows: Rows) -> Figure:
     for number, (setting, results, _) in enumerate(row for row in rows if "gradients" not in row.results[0]):
         curve(lstm, number, setting.name, results, "train_loss")
     sizes.set(title="8 layers of ReLU, before training")
-    loss.set(title="8 layers of ReLU", xlabel="steps", ylabel="cross-entropy, nats", yscale="log")
+    loss.set(title="8 layers of ReLU (too large: far above)", xlabel="steps", ylabel="cross-entropy, nats")
+    loss.set(yscale="log", ylim=(0.05, 5))  # guessing has 2.3; what begins too large would leave no room for the others
     lstm.set(title="LSTM", xlabel="steps", ylabel="cross-entropy, nats", yscale="log")
     sizes.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 0.12))
     lstm.legend(frameon=False, fontsize=9)
