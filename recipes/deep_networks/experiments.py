@@ -170,7 +170,7 @@ def _pretraining() -> Iterator[Setting]:
 def _baselines() -> Iterator[Setting]:
     for share in SHARES:
         for name, kind, choices in (
-            ("softmax on all numbers", "softmax", ({"C": 1e-3}, {"C": 1e-2}, {"C": 1e-1})),
+            ("softmax on all numbers", "softmax", tuple({"C": strength} for strength in (1e-4, 1e-3, 1e-2, 1e-1))),
             ("softmax on principal components", "pca_softmax", components(20, 50, 100)),
             ("logistic regressions on principal components", "pca_logistic", components(20, 50, 100)),
         ):
