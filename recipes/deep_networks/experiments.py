@@ -279,8 +279,8 @@ Rows = list[Row]
 
 def settings_of(setting: Setting) -> Any:
     """All that a result depends on, but for choice and seed, as JSON has it."""
-    file = RECIPE / "digits.toml"
-    return json.loads(json.dumps([asdict(setting), file.read_text() if setting.kind == "ctc" else BUDGET]))
+    files = [(RECIPE / name).read_text() for name in ("apc.toml", "digits.toml")]
+    return json.loads(json.dumps([asdict(setting), files if setting.kind == "ctc" else BUDGET]))
 
 
 def perform(run: Run, folder: Path) -> Result:
