@@ -15,8 +15,8 @@ from asr.server.refusal import Refusal
 from asr.server.tasks import Part, Stream, Told
 
 LANE = "live"
-FULL = 0.55  # of the processors may be taken; the rest is for utterances that end at the same time
-SHARE = 0.12  # of a processor that a stream takes, until it is measured
+FULL = 0.5  # of the processors may be taken; the rest is for utterances that end at the same time
+SHARE = 0.065  # of a processor that a stream takes, until it is measured
 KNOWN, LEARNED = 60.0, 1200.0  # seconds of sound for which that counts, and of which half is forgotten then
 IDLE = 60.0  # seconds in which a client may send nothing, once it has begun
 AHEAD = 2_000_000  # bytes that are read before it is their turn
