@@ -1,6 +1,5 @@
 """Who transcribes: a recogniser an actor, whose weights all actors of a machine share, in Ray's object store."""
 
-import copy
 import ctypes
 import signal
 import sys
@@ -119,23 +118,6 @@ class Reader:
         prefix = f"part={content[:2]}/{content[:32]}-"
         found = places.names_like(f"{self._orders.folder}/{prefix}*.parquet")
         return [path for path in found if (name := rows.Name.parsed(path)) and not name.failed]
-
-
-class Symbols:
-    """Units that nothing is pronounced in: new words are, and an actor hears none. It needs 13 MB less so."""
-
-    def __init__(self, symbols: list[str]) -> None:
-        self.symbols = symbols
-
-    def pronunciations(self, word: str) -> list[list[int]]:
-        raise NotImplementedError
-
-
-def light(recognizer: Recognizer) -> Recognizer:
-    """The same, without what only new words need."""
-    other = copy.copy(recognizer)
-    other.units = Symbols(recognizer.units.symbols)
-    return other
 
 
 def _give_memory_back() -> None:

@@ -14,7 +14,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from asr.archive import places, rows
-from asr.archive.actors import Done, Orders, Reader, Task, light, text_address, write
+from asr.archive.actors import Done, Orders, Reader, Task, text_address, write
 from asr.archive.places import Item
 from asr.archive.progress import Progress
 from asr.audio.channels import Channel
@@ -129,7 +129,7 @@ class Pool:
 
     def __init__(self, recognizer: Recognizer, orders: Orders, size: int, progress: Progress) -> None:
         self._orders, self._size, self._progress = orders, size, progress
-        self._recognizer = ray.put(light(recognizer))  # once; each machine fetches it once
+        self._recognizer = ray.put(recognizer)  # once; each machine fetches it once
         self._starting: dict[Any, Any] = {}  # actors by the reference that they are ready
         self._idle: list[Any] = []
         self._busy: dict[Any, _Work] = {}  # by the reference to what becomes of it

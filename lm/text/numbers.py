@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from num2words import num2words
-
 MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 CURRENCIES = {
     "$": ("dollar", "cent"),
@@ -34,12 +32,18 @@ NUMBER = re.compile(r"(?:(\d{1,3}(?:,\d{3}){1,6}(?!\d)|\d+)(?:\.(\d+))?|(?<!\w)\
 
 @lru_cache(maxsize=10_000)
 def cardinal(n: int) -> str:
-    return num2words(n).capitalize()  # so that a sentence that begins with a number is seen to begin
+    return _said(n).capitalize()  # so that a sentence that begins with a number is seen to begin
 
 
 @lru_cache(maxsize=10_000)
 def ordinal(n: int) -> str:
-    return num2words(n, to="ordinal").capitalize()
+    return _said(n, to="ordinal").capitalize()
+
+
+def _said(n: int, **options: str) -> str:
+    from num2words import num2words  # which reads the rules of fifty languages: 2.4 MB of each process
+
+    return str(num2words(n, **options))
 
 
 def _integer(digits: str) -> str:

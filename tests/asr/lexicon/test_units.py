@@ -1,3 +1,4 @@
+import pickle
 import sys
 from itertools import product
 from pathlib import Path
@@ -20,6 +21,8 @@ def in_numpy(network: LetterToSoundNetwork) -> LetterToSound:
 
 def test_phones_come_from_the_dictionary_or_by_letter_to_sound() -> None:
     units = PhoneUnits({"READ": ["R EH D", "R IY D"]}, in_numpy(LetterToSoundNetwork(len(PHONES))))
+    sent = pickle.loads(pickle.dumps(units))
+    assert [sent.pronunciations(word) for word in ("READ", "NICE")] == list(map(units.pronunciations, ("READ", "NICE")))
     assert [[units.symbols[unit] for unit in known] for known in units.pronunciations("READ")] == [
         ["R", "EH", "D"],
         ["R", "IY", "D"],

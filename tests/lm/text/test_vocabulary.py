@@ -1,3 +1,4 @@
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,9 +29,12 @@ def test_ids_and_words() -> None:
     assert "NICE" not in vocabulary
 
 
-def test_is_a_sequence() -> None:
+@pytest.mark.parametrize("sent", [False, True], ids=["here", "sent to another process"])
+def test_is_a_sequence(sent: bool) -> None:
     words = ["<unk>", "<s>", "</s>", "THE", "SPEECH"]
     vocabulary = Vocabulary(words[3:])
+    if sent:
+        vocabulary = pickle.loads(pickle.dumps(vocabulary))
     assert isinstance(vocabulary, Sequence)
     assert (vocabulary[1:], vocabulary[-1], list(reversed(vocabulary))) == (words[1:], words[-1], words[::-1])
     assert [vocabulary.index(word) for word in words] == [0, 1, 2, 3, 4]
@@ -38,6 +42,8 @@ def test_is_a_sequence() -> None:
     for found in (lambda: vocabulary.index("NICE"), lambda: vocabulary.index("THE", 4)):
         with pytest.raises(ValueError, match="is not in the vocabulary"):
             found()
+    assert vocabulary.encode(["", "SPEECHES", "\N{SNOWMAN}", "\udcff", "THE"]) == [UNKNOWN] * 4 + [3]
+    assert (list(vocabulary), 3 in vocabulary) == (words, False)
 
 
 def test_comes_back_from_its_file(tmp_path: Path) -> None:
