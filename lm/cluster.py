@@ -1,7 +1,7 @@
 """Ray clusters (extra `cluster`): a connection, and functions that run on their machines."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -53,6 +53,32 @@ class Submitted(Generic[Value]):
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
         return value
+
+
+class Cluster:
+    """Calls functions on the machines of the cluster that this process is connected to; results stay there."""
+
+    def call(self, function: Callable[..., Sequence[Any]], *arguments: Any, results: int) -> Sequence[Any]:
+        """Handles of so many results of a module's function, which may be arguments of other calls.
+
+        It is called again elsewhere if a machine dies.
+        """
+        made = ray.remote(_results).options(num_returns=results).remote(function, *arguments)
+        return made if results > 1 else [made]
+
+    def share(self, value: Any) -> Any:
+        """A handle of a value, which is sent once to each machine."""
+        return ray.put(value)
+
+    def value(self, handle: Any) -> Any:
+        """Wait for a result. Raises what the function raised."""
+        return Submitted[Any](handle).result()
+
+
+def _results(function: Callable[..., Sequence[Any]], *arguments: Any) -> Any:
+    """What Ray wants of a function of several results, and of one with a single."""
+    made = function(*arguments)
+    return made if len(made) > 1 else made[0]
 
 
 class Pool(Generic[Value]):

@@ -24,6 +24,7 @@ for command in (
     text.check_overlap,
     text.build_vocabulary,
     text.blend,
+    training.count_ngrams,
     training.build_ngram,
     training.train,
     training.export,

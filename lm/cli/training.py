@@ -10,21 +10,67 @@ import typer
 from lm.cli.errors import one_line_errors
 from lm.cli.options import BundleOption, OutputOption
 
+VocabularyOption = Annotated[Path, typer.Option(help="A file that `lm build-vocabulary` wrote.")]
+Order = Annotated[int, typer.Option(help="Words of the longest n-grams.", min=2, max=6)]
+Prune = Annotated[
+    str, typer.Option(help="Leave out n-grams seen so often or less: a number for each order, the last for the rest.")
+]
+
+
+def cutoffs(prune: str) -> list[int]:
+    try:
+        return [int(count) for count in prune.replace(",", " ").split()]
+    except ValueError:
+        raise ValueError(f"--prune {prune}: want numbers of occurrences, as in '0 0 1'") from None
+
+
+def count_ngrams(
+    text: Annotated[Path, typer.Argument(help="Normalised sentences, as `lm prepare-text` writes them.")],
+    output: OutputOption,
+    vocabulary: VocabularyOption,
+    order: Order = 4,
+    prune: Prune = "0 0 1",
+    jobs: Annotated[int | None, typer.Option(help="Processes.", min=1, show_default="one a core")] = None,
+    ray: Annotated[str | None, typer.Option(help="A Ray cluster to work instead: auto, HOST:6379.")] = None,
+    temporary: Annotated[Path | None, typer.Option(help="Folder for shards.", show_default="the system's")] = None,
+) -> None:
+    """Count the n-grams of a text into a file that `lm build-ngram` takes for the text: NAME.counts.
+
+    For text that one machine can't sort, or where KenLM's tools can't be built. The file is the same, whoever counts.
+
+    Examples:
+
+        lm count-ngrams books.txt --vocabulary vocabulary.txt --output books.counts
+
+        lm count-ngrams web.txt.xz --vocabulary vocabulary.txt --prune "0 1 2" --ray auto --output web.counts
+    """
+    with one_line_errors():
+        from lm.ngram.count import SUFFIX
+        from lm.ngram.count import count_ngrams as count
+        from lm.text.vocabulary import Vocabulary
+
+        if output.suffix != SUFFIX:
+            raise ValueError(f"{output}: name it {output.stem}{SUFFIX}, by which lm build-ngram knows counts")
+        counts = count(text, Vocabulary.load(vocabulary), order, cutoffs(prune), jobs, ray, temporary)
+        counts.save(output)
+    for n, found in enumerate(counts.counts, 1):
+        print(f"{n}-grams: {len(found)}", file=sys.stderr)
+
 
 def build_ngram(
     texts: Annotated[
-        list[Path], typer.Argument(metavar="TEXT...", help="Normalised sentences, as `lm prepare-text` writes them.")
+        list[Path],
+        typer.Argument(
+            metavar="TEXT...", help="Normalised sentences, as `lm prepare-text` writes them; or NAME.counts of such."
+        ),
     ],
     output: OutputOption,
-    vocabulary: Annotated[Path, typer.Option(help="A file that `lm build-vocabulary` wrote.")],
+    vocabulary: VocabularyOption,
     tune: Annotated[
         Path | None, typer.Option(help="Of several texts: held-out text (normalised) to weigh them by.")
     ] = None,
-    order: Annotated[int, typer.Option(help="Words of the longest n-grams.", min=2, max=6)] = 4,
-    prune: Annotated[
-        str,
-        typer.Option(help="Leave out n-grams seen so often or less: a number for each order, the last for the rest."),
-    ] = "0 0 1",
+    order: Order = 4,
+    prune: Prune = "0 0 1",
     threshold: Annotated[
         float, typer.Option(help="Leave out n-grams without which the perplexity rises by less than this share.", min=0)
     ] = 0.0,
@@ -34,8 +80,9 @@ def build_ngram(
 ) -> None:
     """Estimate an n-gram model (modified Kneser-Ney) with KenLM's tools and pack it.
 
-    `make lm-tools` builds these tools. Of several texts each has a model of its own; the models are then merged into
-    one, with the weights at which they foretell --tune best. Those are reported on stderr.
+    `make lm-tools` builds these tools. Counts of `lm count-ngrams` need none; --order and --prune are theirs. Several
+    texts have models of their own, which are then merged into one, with the weights at which they foretell --tune best.
+    Those are reported on stderr.
 
     Examples:
 
@@ -50,17 +97,12 @@ def build_ngram(
         from lm.training.ngram import build_ngram as build
 
         checked(NotNegative, threshold, "--threshold")
-
-        try:
-            cutoffs = [int(count) for count in prune.replace(",", " ").split()]
-        except ValueError:
-            raise ValueError(f"--prune {prune}: want numbers of occurrences, as in '0 0 1'") from None
         report = build(
             texts,
             output,
             vocabulary,
             order,
-            cutoffs,
+            cutoffs(prune),
             threshold=threshold,
             bits=bits,
             memory=memory,

@@ -62,20 +62,17 @@ class BackoffModel:
         keys = self._key(histories, words[:, -1])
         rows = np.argsort(keys)
         columns = (words[:, -1], histories, suffixes, log_probs, backoffs)
-        self.orders.append(Order(*(column[rows] for column in columns)))
-        self._keys.append(keys[rows])
+        self.append(Order(*(column[rows] for column in columns)))
+
+    def append(self, order: Order) -> None:
+        """Add the next order."""
+        self.orders.append(order)
+        self._keys.append(self._key(order.histories, order.words))
 
     def find(self, n: int, histories: np.ndarray, words: np.ndarray) -> np.ndarray:
         """Rows of the order of index n with these histories and last words; −1 where there is none."""
-        found = np.full(len(words), -1, np.int32)
-        if not len(self._keys[n]):
-            return found
-        at = np.flatnonzero((histories >= 0) & (words >= 0))
-        keys = self._key(histories[at], words[at])
-        rows = np.searchsorted(self._keys[n], keys).clip(max=len(self._keys[n]) - 1)
-        there = self._keys[n][rows] == keys
-        found[at[there]] = rows[there]
-        return found
+        keys = np.where((histories >= 0) & (words >= 0), self._key(histories, words), -1)
+        return find_keys(self._keys[n], keys).astype(np.int32)
 
     def rows(self, words: np.ndarray) -> np.ndarray:
         """Rows of the n-grams `words` [N, n] in their order; −1 where the model lacks them."""
@@ -101,10 +98,20 @@ class BackoffModel:
                 order.log_probs[kept],
                 order.backoffs[kept],
             )
-            smaller.orders.append(new)
-            smaller._keys.append(self._key(new.histories, new.words))
+            smaller.append(new)
             renumbered = np.cumsum(kept, dtype=np.int32) - 1
         return smaller
+
+
+def find_keys(keys: np.ndarray, sought: np.ndarray) -> np.ndarray:
+    """Where keys, sorted, hold each of those that are sought; −1 where they don't, or it is below 0."""
+    found = np.full(len(sought), -1, np.int64)
+    at = np.flatnonzero(sought >= 0)
+    if len(keys):
+        rows = np.searchsorted(keys, sought[at]).clip(max=len(keys) - 1)
+        there = keys[rows] == sought[at]
+        found[at[there]] = rows[there]
+    return found
 
 
 def read_arpa(path: Path) -> BackoffModel:

@@ -12,11 +12,12 @@ import numpy as np
 
 from lm.files import open_text
 from lm.mixture import em_weights
-from lm.ngram.arpa import read_arpa
+from lm.ngram import count
+from lm.ngram.arpa import read_arpa, write_arpa
 from lm.ngram.interpolate import interpolate_ngrams
 from lm.ngram.model import NgramModel
 from lm.ngram.pack import write_trie
-from lm.ngram.prune import prune_ngram
+from lm.ngram.prune import DISCOUNTS, FIRST_PASS, choose, estimate, prune_ngram
 from lm.progress import progress_bar
 from lm.text.vocabulary import END, Vocabulary
 
@@ -58,14 +59,15 @@ def build_ngram(
 ) -> NgramReport:
     """Estimate an interpolated modified Kneser–Ney model on each text and write them, mixed, as one KenLM trie.
 
-    texts: one normalised sentence a line. vocabulary: a file of `Vocabulary`; all other words are `<unk>`, which is
-    estimated like a word: it stands for all of them together, and comes as often as they do.
-    prune: for each order the count up to which its n-grams are left out. threshold: leave out n-grams without which
-    the perplexity rises by less than this share (see `lm.ngram.prune`), before the mixing. bits: of each quantised
-    probability (see `lm.ngram.pack`; 0: nothing is quantised, for models too large to be read whole). memory: for
-    sorting, as GNU sort says it ("8G", "50%"); lmplz sorts in files under `temporary`. tune: for several texts,
-    held-out text of the kind that the model is for; the weights at which the models mix (see `interpolate`) are fitted
-    on it. tools: where `make lm-tools` put lmplz and build_binary.
+    texts: one normalised sentence a line; or counts that `lm.ngram.count` made of one, which are smoothed by
+    `lm.ngram.prune.estimate`, without KenLM's tools; `order` and `prune` are those of the counts then. vocabulary: a
+    file of `Vocabulary`; all other words are `<unk>`, which is estimated like a word: it stands for all of them
+    together, and comes as often as they do. prune: for each order the count up to which its n-grams are left out.
+    threshold: leave out n-grams without which the perplexity rises by less than this share (see `lm.ngram.prune`),
+    before the mixing. bits: of each quantised probability (see `lm.ngram.pack`; 0: nothing is quantised, for models too
+    large to be read whole). memory: for sorting, as GNU sort says it ("8G", "50%"); lmplz sorts in files under
+    `temporary`. tune: for several texts, held-out text of the kind that the model is for; the weights at which the
+    models mix (see `interpolate`) are fitted on it. tools: where `make lm-tools` put lmplz and build_binary.
 
     Errors: FileNotFoundError for missing tools or input, ValueError with KenLM's message where a tool fails.
     """
@@ -79,7 +81,9 @@ def build_ngram(
         words = Vocabulary.load(vocabulary)
         arpas = [folder / f"{i}.arpa" for i in range(len(texts))]
         estimates = [
-            estimate_ngram(text, arpa, words, order, prune, threshold, memory, tools)
+            estimate_counted(text, arpa, words, threshold)
+            if text.suffix == count.SUFFIX
+            else estimate_ngram(text, arpa, words, order, prune, threshold, memory, tools)
             for text, arpa in zip(texts, arpas, strict=True)
         ]
         arpa, weights, ngrams = arpas[0], [1.0], estimates[0].kept
@@ -130,6 +134,19 @@ def estimate_ngram(
         else:
             small.rename(arpa)
     return Estimate(estimated, discounts, kept)
+
+
+def estimate_counted(counts_file: Path, arpa: Path, vocabulary: Vocabulary, threshold: float) -> Estimate:
+    """Write the model of counts of one text as an ARPA file (arguments as for `build_ngram`)."""
+    model, counts = count.NgramCounts.load(counts_file, vocabulary).model()
+    estimated = [len(order) for order in model.orders]
+    estimate(model, counts)
+    for share in (FIRST_PASS, 1) if threshold > 0 else ():
+        keep = choose(model, share * threshold, counts.history_probabilities())
+        model, counts = model.without(keep), counts.only(keep)
+        estimate(model, counts)
+    write_arpa(model, arpa)
+    return Estimate(estimated, [DISCOUNTS[1:]] * len(estimated), [len(order) for order in model.orders])
 
 
 def close_vocabulary(text: Path, vocabulary: Vocabulary, output: Path) -> bool:

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import random
 import shutil
 import signal
 import sys
@@ -23,6 +24,8 @@ from typer.testing import CliRunner, Result
 from asr.cli import app
 from asr.recognizer import Recognizer
 from lm.cli import app as lm_app
+from lm.ngram import count
+from lm.text.vocabulary import Vocabulary
 
 pytest.importorskip("ray", reason="archives need pip install 'nicebeach[cluster]'")
 pytest.importorskip("pyarrow", reason="archives need pip install 'nicebeach[cluster]'")
@@ -204,6 +207,26 @@ def test_text_is_prepared_as_on_one_machine(cluster: None, tmp_path: Path) -> No
     )
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert "broken.txt.gz: can't be read" in result.stderr
+
+
+def test_ngrams_are_counted_as_on_one_machine(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(count, "CHUNK", 2000)
+    chance = random.Random(1)
+    words = ["THE", "SPEECH", "OF", "A", "NICE", "BEACH", "WAS", "UNKNOWN"]
+    lines = (" ".join(chance.choices(words, k=chance.randint(1, 9))) for _ in range(500))
+    (tmp_path / "text").write_text("\n".join(lines))
+    Vocabulary(words[:-1]).save(tmp_path / "words")
+    made = []
+    for name, where in (("here", []), ("there", ["--ray", "auto"])):
+        counts, model = tmp_path / f"{name}.counts", tmp_path / f"{name}.bin"
+        for command in (
+            ["count-ngrams", tmp_path / "text", "--output", counts, *where],
+            ["build-ngram", counts, "--threshold", "1e-5", "--output", model],
+        ):
+            result = CliRunner().invoke(lm_app, list(map(str, [*command, "--vocabulary", tmp_path / "words"])))
+            assert result.exit_code == 0, result.stderr
+        made.append((counts.read_bytes(), model.read_bytes()))
+    assert made[0] == made[1]
 
 
 # --- Without Ray --------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from pyarrow.parquet import ParquetFile
 parser = argparse.ArgumentParser()
 parser.add_argument("--data", type=Path, required=True, help="a folder of recordings")
 parser.add_argument("--minutes", type=float, default=30)
-parser.add_argument("--words", action="store_true", help="Compare with asr transcribe, which takes as long again.")
+parser.add_argument("--words", action="store_true", help="Compare with asr transcribe, too.")
 arguments = parser.parse_args()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_worker_niceness", "0")  # as asr transcribe has; Ray's is 15
@@ -52,7 +52,7 @@ with tempfile.TemporaryDirectory() as name:
     same = made[0]["words"] == made[1]["words"]
     print(f"{made[0]['seconds'] / made[1]['seconds']:.2f} times as fast, same words: {same}")
     if arguments.words:
-        [item] = json.loads(run("transcribe", folder / "long.flac", "--format", "json"))
+        [item] = json.loads(run("transcribe", folder / "long.flac", "--format", "json", "--threads", 2))
         said = [(word["word"], word["start"], word["end"]) for word in item["words"]]
         same = said == [(word["word"], word["start"], word["end"]) for word in made[1]["words"]]
         print(f"as asr transcribe: {same}, {len(said)} words")

@@ -1,16 +1,17 @@
 """What an archive of many recordings costs beside `asr transcribe`.
 
-    python tests/benchmarks/archive/many.py --data dev-clean --count 300 --damaged 5 [--processes 2]
+    python tests/benchmarks/archive/many.py --data dev-clean clips --count 300 --damaged 5 [--processes 2]
 
-Pieces of recordings are written to a folder, so that no two are the same, some of them damaged, and transcribed by
-both. Prints the wall-clock and processor seconds of each; of `asr archive` also of what an archive of a recording a
-process takes, which is Ray's start, and then the overhead without that; rows and errors; and the most memory that an
-actor had of its own, beside what it shares (USS; Linux), in MB.
+Copies of recordings and pieces of others are written to a folder, half and half, so that no two are the same, some of
+them damaged, and transcribed by both. Prints the wall-clock and processor seconds of each; of `asr archive` also of
+what an archive of a recording a process takes, which is Ray's start, and then the overhead without that; rows and
+errors; and the most memory that an actor had of its own, beside what it shares (USS; Linux), in MB.
 """
 
 import argparse
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ import soundfile
 from pyarrow.parquet import ParquetFile
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--data", type=Path, required=True, help="a folder of recordings")
+parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of recordings, taken from alike")
 parser.add_argument("--count", type=int, default=300)
 parser.add_argument("--damaged", type=int, default=5)
 parser.add_argument("--processes", type=int, default=2)
@@ -31,15 +32,22 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # as asr transcribe has; Ray'
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def pieces(folder: Path, count: int, damaged: int) -> None:
-    """So many recordings of 3 to 8 seconds, some of which are no sound any more."""
+def recordings(folder: Path, count: int, damaged: int) -> None:
+    """So many recordings, whole or of 3 to 8 seconds; some are no sound any more."""
     chance = random.Random(1)
-    sources = sorted(arguments.data.rglob("*.flac"))
+    sources = [sorted(path for path in data.rglob("*") if path.suffix in (".flac", ".opus")) for data in arguments.data]
+    whole = [chance.sample(paths, len(paths)) for paths in sources]
     for number in range(count):
-        waveform, rate = soundfile.read(chance.choice(sources), dtype="int16")
-        start = chance.randrange(max(1, len(waveform) - 3 * rate))
-        path = folder / f"{number:05}.flac"
-        soundfile.write(path, waveform[start : start + chance.randint(3 * rate, 8 * rate)], rate)
+        choice = chance.randrange(len(sources))
+        if number % 2 and whole[choice]:
+            source = whole[choice].pop()
+            path = folder / f"{number:05}{source.suffix}"
+            shutil.copy(source, path)
+        else:
+            waveform, rate = soundfile.read(chance.choice(sources[choice]), dtype="int16")
+            start = chance.randrange(max(1, len(waveform) - 3 * rate))
+            path = folder / f"{number:05}.flac"
+            soundfile.write(path, waveform[start : start + chance.randint(3 * rate, 8 * rate)], rate)
         if number < damaged:
             path.write_bytes(path.read_bytes()[:4] + bytes(999))
 
@@ -86,7 +94,7 @@ with tempfile.TemporaryDirectory() as name:
     folder = Path(name)
     for part, size, damaged in (("many", arguments.count, arguments.damaged), ("few", arguments.processes, 0)):
         (folder / part).mkdir()
-        pieces(folder / part, size, damaged)
+        recordings(folder / part, size, damaged)
     both = ["--format", "json"]
     plain = run(
         "transcribe", folder / "many", "--output-dir", folder / "plain", *both, "--threads", arguments.processes
