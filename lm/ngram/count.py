@@ -132,8 +132,8 @@ def _shards(text: Path, vocabulary: Vocabulary, workers: _Workers, ahead: int) -
     shards, waiting = [], deque[Any]()
     known = workers.share(vocabulary)
     with open_text(text) as file:
-        while lines := file.readlines(CHUNK):
-            shard, counts = workers.call(_encode, "".join(lines), known, results=2)
+        while piece := file.read(CHUNK):
+            shard, counts = workers.call(_encode, piece + file.readline(), known, results=2)
             shards.append(shard)
             waiting.append(counts)
             if len(waiting) == ahead:
