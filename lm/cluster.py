@@ -1,6 +1,8 @@
 """Ray clusters (extra `cluster`): a connection, and functions that run on their machines."""
 
 import logging
+import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
@@ -8,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import ray
 
 TRIES = 3
+REACHED = 10.0  # seconds in which who listens has to answer
 
 Value = TypeVar("Value")
 
@@ -22,6 +25,10 @@ def connected(address: str | None, cores: int | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    if address:
+        _reach(address)
+    else:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told what a machine does by itself
     local: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False} if address is None else {}
     for tried in range(TRIES):  # a busy machine may not start it in the half minute that Ray waits
         try:
@@ -32,12 +39,23 @@ def connected(address: str | None, cores: int | None = None) -> Iterator[None]:
             if address is None and tried < TRIES - 1:
                 continue
             told = f"{'Ray' if address is None else f'--ray {address}'}: {' '.join(str(error).split())[:200]}"
-            mend = "end what else runs here" if address is None else "is `ray start` running there?"
+            there = "does `ray start` run there, and is ~/.ray/auth_token that of here?"
+            mend = "end what else runs here" if address is None else there
             raise ValueError(f"{told}: {mend}") from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raise ValueError if nothing listens there, of which Ray would only be sure after many minutes."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        if colon:
+            socket.create_connection((host.strip("[]"), int(port)), REACHED).close()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--ray {address}: {error}: does `ray start` run there? 6379 is its usual port") from None
 
 
 class Submitted(Generic[Value]):

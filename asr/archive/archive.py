@@ -190,7 +190,9 @@ class Pool:
                 except RayError as error:  # with its machine, or it can't work there at all
                     self._unready += 1
                     if self._unready > TRIES * self._size:
-                        raise ValueError(f"no actor can be started: {' '.join(str(error).split())[-300:]}") from None
+                        reason = str(error).strip().splitlines()[-1].strip()
+                        mend = "have all machines the same nicebeach, with the extra cluster, and the same Python?"
+                        raise ValueError(f"no actor can be started: {reason[:200]}: {mend}") from None
                     self._start()
                 else:
                     self._unready = 0

@@ -38,6 +38,7 @@ from asr.archive.actors import Orders
 from asr.archive.archive import plan
 from asr.archive.places import Item
 from asr.audio.channels import Channel
+from lm.cluster import connected
 
 
 def archive(*arguments: object) -> Result:
@@ -323,6 +324,15 @@ def test_who_has_no_ray_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert result.exit_code == 1
     assert "ray is not installed" in result.stderr
     assert "pip install 'nicebeach[cluster]'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:1", "ray://127.0.0.1:1", "[::1]:1", "127.0.0.1:x", "nowhere.invalid:6379"]
+)
+def test_where_no_cluster_is_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with pytest.raises(ValueError, match=r"^--ray .*: does `ray start` run there"), connected(address):
+        pass
 
 
 def test_rows_come_back_as_they_were() -> None:
