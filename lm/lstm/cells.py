@@ -73,9 +73,9 @@ class Layer:
         products += self._bias
         return products
 
-    def recurrent(self, hidden: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    def recurrent(self, hidden: np.ndarray) -> np.ndarray:
         """What they make of the hidden vectors before [N, hidden]: [N, gates * hidden]."""
-        products = self._recurrent(hidden, out)
+        products = self._recurrent(hidden)
         if self._recurrent_bias is not None:
             products += self._recurrent_bias
         return products

@@ -34,8 +34,11 @@ inline float rounded(const float *row, size_t inputs, int16_t *result) {
     float most = 0;
     for (size_t i = 0; i < inputs; ++i) most = std::max(most, std::abs(row[i]));
     const float unit = most / static_cast<float>(largest(inputs));
-    const float factor = unit > 0 ? 1 / unit : 0;
-    for (size_t i = 0; i < inputs; ++i) result[i] = static_cast<int16_t>(std::nearbyint(row[i] * factor));
+    const float factor = unit > 1e-37f ? 1 / unit : 0;  // what is less has no reciprocal
+    for (size_t i = 0; i < inputs; ++i) {
+        const float value = row[i] * factor;
+        result[i] = static_cast<int16_t>(static_cast<int32_t>(value < 0 ? value - 0.5f : value + 0.5f));
+    }
     if (inputs % 2) result[inputs] = 0;
     return unit;
 }

@@ -20,15 +20,13 @@ class Product:
         self._matrix = weight.values * weight.scales[:, None] if weight.values.dtype != np.int8 else None
         self.packed = _packed(weight) if self._matrix is None else None  # blocks and scales; see core.pyi
 
-    def __call__(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """x, out: float32, each row behind the one before."""
-        if out is None:
-            out = np.empty((len(x), self.outputs), np.float32)
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """x: float32."""
         if self._matrix is not None:
-            np.matmul(x, self._matrix.T, out=out)
-        else:
-            assert self.packed
-            core.multiply(np.ascontiguousarray(x), *self.packed, out)
+            return x @ self._matrix.T
+        assert self.packed
+        out = np.empty((len(x), self.outputs), np.float32)
+        core.multiply(np.ascontiguousarray(x), *self.packed, out)
         return out
 
     def rows(self, which: np.ndarray) -> np.ndarray:

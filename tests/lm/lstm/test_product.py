@@ -55,13 +55,14 @@ def test_the_largest_sums_fit(inputs):
     for size in (1e-30, 1.0, 1e30):
         found = product(np.full((1, inputs), size, np.float32))[0]
         assert found == pytest.approx([-127.0 * size * inputs, 254.0 * size * inputs], rel=1e-5)
-    assert not product(np.zeros((1, inputs), np.float32)).any()
+    for size in (0.0, 1e-45, 1e-39):
+        assert product(np.full((1, inputs), size, np.float32)) == pytest.approx(0.0, abs=1e-30)
 
 
 def test_shapes_must_fit():
-    product = Product(rows(70, 5, True, np.random.default_rng(1)))
+    packed = Product(rows(70, 5, True, np.random.default_rng(1))).packed
     for x, out in (((2, 7), (2, 70)), ((2, 5), (3, 70)), ((2, 5), (2, 64)), ((2, 5), (2, 129))):
         with pytest.raises(ValueError, match="shapes"):
-            product(np.zeros(x, np.float32), np.zeros(out, np.float32))
+            core.multiply(np.zeros(x, np.float32), *packed, np.zeros(out, np.float32))
     with pytest.raises(TypeError):
-        product(np.zeros((2, 5)))
+        core.multiply(np.zeros((2, 5)), *packed, np.zeros((2, 70), np.float32))
