@@ -168,6 +168,8 @@ class Recognizer:
         Raises ValueError for a text without words, or if there are none.
         """
         checked(Cost, rejection, "rejection")
+        if isinstance(phrases, str):
+            raise TypeError("with_grammar takes phrases: give it several, or a list of one")
         texts = list(phrases)
         known = dict.fromkeys(hot_word(text, 0.0)[0] for text in texts)
         if not known:

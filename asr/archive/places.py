@@ -168,7 +168,10 @@ def opened(item: Item) -> Iterator[tuple[Path | BinaryIO, str]]:
                 raise unreadable(error) from None
             yield source, content
         return
-    files, place = opened_system(item.address)
+    try:
+        files, place = opened_system(item.address)
+    except ValueError as error:
+        raise AudioError(str(error).removeprefix(f"{item.address}: ")) from None
     with tempfile.TemporaryFile() as file:
         digest = hashlib.sha256()
         try:

@@ -40,6 +40,7 @@ def listen(
     output_dir: Annotated[
         Path | None, typer.Option(help="Keep what was heard (wav) and written in this folder, too.")
     ] = None,
+    copy: Annotated[bool, typer.Option(help="Keep the wav in --output-dir; --no-copy leaves it out.")] = True,
     style: Annotated[
         Style | None,
         typer.Option(
@@ -110,6 +111,8 @@ def listen(
             raise ValueError("--pace: is of files: what comes live has its own pace")
         if grammar and (hot_word or hot_words):
             raise ValueError("--grammar: hears nothing else anyway: leave out the hot words")
+        if not copy and not output_dir:
+            raise ValueError("--no-copy: is of what --output-dir keeps: leave it out, or name a folder")
         from asr.live import captions, sources
         from asr.live.listen import listen, stopped_by_signals
         from asr.live.live import Endpointing
@@ -142,7 +145,8 @@ def listen(
             sound = sources.file(Path(source), pace, warn)
         with stopped_by_signals() as stop:  # from here on there is something to be told of
             live = recognizer.live(sound.rate, endpointing=endpointing, nbest=1, style=style)
-            kept = captions.Kept(output_dir, sound.rate, kind, f".{format.value}") if output_dir else None
+            kept_rate = sound.rate if copy else None
+            kept = captions.Kept(output_dir, kept_rate, kind, f".{format.value}") if output_dir else None
             with closing(kept) if kept else nullcontext():
                 if not listen(live, sound, [shown], kept, stop, warn) and not stop.is_set():
                     warn("no words were heard" + (": are --rate and --channels right?" if sound.raw else ""))

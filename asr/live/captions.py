@@ -71,23 +71,28 @@ class Terminal:
 class Kept:
     """A folder in which a stream's sound and what was written of it stay, by the time at which it began."""
 
-    def __init__(self, folder: Path, rate: int, kind: Callable[[TextIO], Captions], suffix: str) -> None:
-        """kind: how events are written. Makes the folder; raises OSError if that is not possible."""
+    def __init__(self, folder: Path, rate: int | None, kind: Callable[[TextIO], Captions], suffix: str) -> None:
+        """rate: of the sound; None: it isn't kept. kind: how events are written.
+
+        Makes the folder; raises OSError if that is not possible.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         name = time.strftime("%Y-%m-%d_%H-%M-%S")
         self._text = (folder / f"{name}{suffix}").open("x", encoding="utf-8")
-        self._sound = soundfile.SoundFile(folder / f"{name}.wav", "x", rate, 1, "PCM_16")
+        self._sound = rate and soundfile.SoundFile(folder / f"{name}.wav", "x", rate, 1, "PCM_16")
         self._captions = kind(self._text)
 
     def hear(self, samples: np.ndarray) -> None:
         """Samples [n], -1..1."""
-        self._sound.write(samples)
+        if self._sound:
+            self._sound.write(samples)
 
     def write(self, event: Event) -> None:
         self._captions.write(event)
 
     def close(self) -> None:
-        self._sound.close()
+        if self._sound:
+            self._sound.close()
         self._text.close()
 
 

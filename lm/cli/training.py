@@ -51,6 +51,8 @@ def count_ngrams(
 
         if output.suffix != SUFFIX:
             raise ValueError(f"{output}: name it {output.stem}{SUFFIX}, by which lm build-ngram knows counts")
+        if not output.parent.is_dir():  # told before hours of counting
+            raise ValueError(f"{output.parent}: no such folder: make it, or name another")
         counts = count(text, Vocabulary.load(vocabulary), order, cutoffs(prune), jobs, ray, temporary)
         counts.save(output)
     for n, found in enumerate(counts.counts, 1):
@@ -93,10 +95,13 @@ def build_ngram(
         lm build-ngram news.txt books.txt --tune heldout.txt --vocabulary vocabulary.txt --output ngram.bin
     """
     with one_line_errors():
+        from lm.ngram.count import SUFFIX
         from lm.settings import NotNegative, checked
         from lm.training.ngram import build_ngram as build
 
         checked(NotNegative, threshold, "--threshold")
+        if (order, prune) != (4, "0 0 1") and any(text.suffix == SUFFIX for text in texts):
+            raise ValueError("--order, --prune: counts have theirs already: leave them out, or count anew")
         report = build(
             texts,
             output,

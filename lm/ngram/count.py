@@ -48,7 +48,10 @@ class NgramCounts:
     def save(self, path: Path) -> None:
         arrays = {f"counts{n}": array for n, array in enumerate(self.counts, 1)}
         arrays |= {f"keys{n}": array for n, array in enumerate(self.keys, 2)}
+        path.touch()
+        mode = path.stat().st_mode
         save_file(arrays, path, {"vocabulary": _digest(self.vocabulary)})
+        path.chmod(mode)  # safetensors lets nobody else read what it writes
 
     @classmethod
     def load(cls, path: Path, vocabulary: Vocabulary) -> NgramCounts:

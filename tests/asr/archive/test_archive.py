@@ -38,6 +38,7 @@ from asr.archive.actors import Orders
 from asr.archive.archive import plan
 from asr.archive.places import Item
 from asr.audio.channels import Channel
+from asr.audio.errors import AudioError
 from lm.cluster import connected
 
 
@@ -182,6 +183,11 @@ def test_objects_of_a_store(
     with pytest.raises(ValueError, match="can't be read whole"), places.opened(item):
         pass
     s3.breaks = 0
+
+
+def test_an_address_of_no_known_kind_is_told() -> None:
+    with pytest.raises(AudioError, match="^Protocol not known: foo"), places.opened(Item("foo://x/talk.wav")):
+        pass
 
 
 def test_text_is_prepared_as_on_one_machine(cluster: None, tmp_path: Path) -> None:

@@ -395,6 +395,16 @@ def test_a_pipe_in_json_and_a_folder(models: None, recordings: dict[Path, str], 
     assert soundfile.read(sound, dtype="int16")[0].tolist() == samples.tolist()
 
 
+def test_the_sound_need_not_be_kept(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, None, Lines, ".txt")
+    kept.hear(np.zeros(100, np.float32))
+    kept.close()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".txt"]
+    done = subprocess.run(command("--no-copy", "-"), input=b"", capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"--output-dir" in done.stderr
+
+
 def test_where_no_words_are_that_is_told(models: None, tmp_path: Path) -> None:
     (tmp_path / "phrases.txt").write_text("go\n\n?!  # no word\n")
     arguments = command("--grammar", str(tmp_path / "phrases.txt"), "-")

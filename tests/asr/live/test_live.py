@@ -178,6 +178,8 @@ def test_a_grammar_hears_its_phrases_and_nothing_else(recognizer: Recognizer, re
     for phrases in ([], ["..."]):
         with pytest.raises(ValueError, match=r"needs a phrase|no letters"):
             recognizer.with_grammar(phrases)
+    with pytest.raises(TypeError, match="a list of one"):
+        recognizer.with_grammar("yes")
 
 
 def test_threads_share_a_recognizer(recognizer: Recognizer, sound: np.ndarray) -> None:

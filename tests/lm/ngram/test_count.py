@@ -98,7 +98,11 @@ def test_what_is_wrong_is_told(text: Path, tmp_path: Path) -> None:
     assert "cut-offs : want 0" in run(*command, tmp_path / "x.counts", "--prune", "").stderr
     with pytest.raises(ValueError, match="empty: the text has no words"):
         count_ngrams(tmp_path / "empty", VOCABULARY, jobs=1)
+    assert "no such folder" in run(*command, tmp_path / "nowhere" / "x.counts").stderr
     run(*command, tmp_path / "x.counts", "--jobs", "1")
+    assert (tmp_path / "x.counts").stat().st_mode == (tmp_path / "words").stat().st_mode
+    built = ("build-ngram", tmp_path / "x.counts", "--vocabulary", tmp_path / "words", "--output", tmp_path / "y")
+    assert "counts have theirs" in run(*built, "--order", "3").stderr
     for name, words, problem in (
         ("none", "words", "no counts of n-grams"),
         ("x", "others", "counts of other words"),
