@@ -24,10 +24,8 @@ class LstmLayer:
         Backwards always begins anew.
         """
         frames = inputs[:, None]
-        outputs = [self._forwards.read(frames[:keep], memory)]
+        past = self._forwards.read(frames[:keep], memory)
         if keep is not None:
-            outputs.append(self._forwards.read(frames[keep:], memory.copy()))
-        found = [np.concatenate(outputs)]
-        for direction in self._backwards:
-            found.append(direction.read(frames[::-1], self.initial())[::-1])
-        return np.concatenate(found, axis=2)[:, 0]
+            past = np.concatenate([past, self._forwards.read(frames[keep:], memory.copy())])
+        future = [direction.read(frames[::-1], self.initial())[::-1] for direction in self._backwards]
+        return np.concatenate([past, *future], axis=2)[:, 0]

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import ModelOption
+from asr.cli.options import ModelOption, multiply_on_one_core
 from asr.cli.transcribe import read_hot_words
 from asr.transcript.word import Style
 from lm.cli.errors import one_line_errors
@@ -101,7 +101,7 @@ def listen(
 
         asr listen --grammar commands.txt
     """
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # products are of few rows: threads would wait for each other
+    multiply_on_one_core()
     with one_line_errors():
         if (rate is not None or channels) and source != "-":
             raise ValueError("--rate, --channels: are of raw samples on standard input: leave them out")

@@ -20,7 +20,7 @@ LimitOption = Annotated[int | None, typer.Option(help="Use so many utterances, e
 
 
 def multiply_on_one_core() -> None:
-    """Before NumPy: recordings are shared among processes; products that are, too, only get in each other's way."""
+    """Before NumPy: products are of few rows; threads that share them would wait for each other, and for processes."""
     for library in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # which reads it when it is imported
         os.environ.setdefault(library, "1")
 

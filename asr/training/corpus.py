@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import os
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -123,15 +124,15 @@ def _on_all_cores(function: Callable[[Any], Any], items: Iterable[Any], count: i
             yield from pool.map(function, some, chunksize=8)
 
 
-class Utterances:
+class Utterances(ABC):
     """Utterances of several stores, each with its labels and how often it is heard an epoch."""
 
     items: list[tuple[FeatureStore, int, list[int], float]]  # store, number in it, labels, weight
     dropped: dict[str, int]  # how many are left out, by reason
 
+    @abstractmethod
     def size(self, member: int) -> int:
         """What an utterance counts for in the loss of a step."""
-        raise NotImplementedError
 
     def batch(self, members: Sequence[int], share: float = 1.0) -> Batch:
         """The utterances of these positions, padded with zeros to the longest."""

@@ -10,6 +10,8 @@ import typer
 from lm.cli.errors import one_line_errors
 from lm.cli.options import BundleOption, OutputOption
 
+ORDER, PRUNE = 4, "0 0 1"
+
 VocabularyOption = Annotated[Path, typer.Option(help="A file that `lm build-vocabulary` wrote.")]
 Order = Annotated[int, typer.Option(help="Words of the longest n-grams.", min=2, max=6)]
 Prune = Annotated[
@@ -28,8 +30,8 @@ def count_ngrams(
     text: Annotated[Path, typer.Argument(help="Normalised sentences, as `lm prepare-text` writes them.")],
     output: OutputOption,
     vocabulary: VocabularyOption,
-    order: Order = 4,
-    prune: Prune = "0 0 1",
+    order: Order = ORDER,
+    prune: Prune = PRUNE,
     jobs: Annotated[int | None, typer.Option(help="Processes.", min=1, show_default="one a core")] = None,
     ray: Annotated[str | None, typer.Option(help="A Ray cluster to work instead: auto, HOST:6379.")] = None,
     temporary: Annotated[Path | None, typer.Option(help="Folder for shards.", show_default="the system's")] = None,
@@ -71,8 +73,8 @@ def build_ngram(
     tune: Annotated[
         Path | None, typer.Option(help="Of several texts: held-out text (normalised) to weigh them by.")
     ] = None,
-    order: Order = 4,
-    prune: Prune = "0 0 1",
+    order: Order = ORDER,
+    prune: Prune = PRUNE,
     threshold: Annotated[
         float, typer.Option(help="Leave out n-grams without which the perplexity rises by less than this share.", min=0)
     ] = 0.0,
@@ -100,7 +102,7 @@ def build_ngram(
         from lm.training.ngram import build_ngram as build
 
         checked(NotNegative, threshold, "--threshold")
-        if (order, prune) != (4, "0 0 1") and any(text.suffix == SUFFIX for text in texts):
+        if (order, prune) != (ORDER, PRUNE) and any(text.suffix == SUFFIX for text in texts):
             raise ValueError("--order, --prune: counts have theirs already: leave them out, or count anew")
         report = build(
             texts,

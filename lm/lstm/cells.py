@@ -1,4 +1,4 @@
-"""Recurrent cells in NumPy: LSTM, GRU and plain RNN (Elman's, with tanh), with the weights of PyTorch's layers.
+"""Recurrent cells: LSTM, compiled, GRU and plain RNN (Elman's, with tanh), with the weights of PyTorch's layers.
 
 Gates go through the logistic function, σ(x) = (1 + tanh(x / 2)) / 2. Where weights are laid out for the steps here,
 those of gates are halved and come first, so that one tanh serves for all of a step.
@@ -56,7 +56,7 @@ class Layer:
     def __init__(self, cell: str, weights: Mapping[str, np.ndarray], name: str) -> None:
         """name: what weight_ih, weight_hh, bias_ih, bias_hh of the layer are called by, such as "layers.0.{}_l0"."""
         of_input, of_hidden, *of_biases = (name.format(part) for part in PARTS)
-        self._cell = cell
+        self.step, self._compiled = STEPS[cell], cell == "lstm"
         self._input = Product(laid_out(cell, rows_of(weights, of_input)))
         self._recurrent = Product(laid_out(cell, rows_of(weights, of_hidden)))
         self._bias, *others = (laid_out_bias(cell, weights[bias]) for bias in of_biases)
@@ -89,12 +89,12 @@ class Layer:
         seen = seen.reshape(*inputs.shape[:2], seen.shape[1])
         outputs = np.empty((*inputs.shape[:2], self.hidden), np.float32)
         first, *others = memory
-        if self._cell == "lstm" and self._recurrent.packed:  # all steps in one go
+        if self._compiled and self._recurrent.packed:  # all steps in one go
             core.read(seen, *self._recurrent.packed, first, others[0], outputs)
             return outputs
         hidden = first
         for now, following in zip(seen, outputs, strict=True):
-            STEPS[self._cell](now, self.recurrent(hidden), (hidden, *others)[-1], (following, *others))
+            self.step(now, self.recurrent(hidden), (hidden, *others)[-1], (following, *others))
             hidden = following
         first[:] = hidden
         return outputs

@@ -18,17 +18,20 @@ const std::vector<Tiles> &known() {
     return result;
 }
 
+void require(bool fits) {
+    if (!fits) throw nb::value_error("shapes that don't fit");
+}
+
 void check(const Array<const int8_t, 4> &blocks, const Array<const float, 1> &scales, size_t inputs, size_t outputs) {
     const size_t columns = scales.shape(0);
-    if (blocks.shape(1) != (inputs + 1) / 2 || blocks.shape(2) != COLUMNS || blocks.shape(3) != 2 ||
-        blocks.shape(0) * COLUMNS != columns || outputs > columns || outputs + COLUMNS <= columns)
-        throw nb::value_error("shapes that don't fit");
+    require(blocks.shape(1) == (inputs + 1) / 2 && blocks.shape(2) == COLUMNS && blocks.shape(3) == 2 &&
+            blocks.shape(0) * COLUMNS == columns && outputs <= columns && outputs + COLUMNS > columns);
 }
 
 void multiply_arrays(const Array<const float, 2> &x, const Array<const int8_t, 4> &blocks,
                      const Array<const float, 1> &scales, const Array<float, 2> &out, size_t way) {
     const size_t rows = x.shape(0), inputs = x.shape(1), outputs = out.shape(1);
-    if (out.shape(0) != rows) throw nb::value_error("shapes that don't fit");
+    require(out.shape(0) == rows);
     check(blocks, scales, inputs, outputs);
     const Tiles &tiles = known().at(way);
     const nb::gil_scoped_release other_threads_may_run;
@@ -38,10 +41,8 @@ void multiply_arrays(const Array<const float, 2> &x, const Array<const int8_t, 4
 void step_arrays(const Array<const float, 2> &seen, const Array<const float, 2> &recurrent,
                  const Array<const float, 2> &before, const Array<float, 2> &hidden, const Array<float, 2> &cells) {
     const size_t rows = hidden.shape(0), size = hidden.shape(1);
-    for (const auto &gates : {seen, recurrent})
-        if (gates.shape(0) != rows || gates.shape(1) != 4 * size) throw nb::value_error("shapes that don't fit");
-    if (before.shape(0) != rows || before.shape(1) != size || cells.shape(0) != rows || cells.shape(1) != size)
-        throw nb::value_error("shapes that don't fit");
+    for (const auto &gates : {seen, recurrent}) require(gates.shape(0) == rows && gates.shape(1) == 4 * size);
+    require(before.shape(0) == rows && before.shape(1) == size && cells.shape(0) == rows && cells.shape(1) == size);
     step(seen.data(), recurrent.data(), before.data(), hidden.data(), cells.data(), rows, size);
 }
 
@@ -49,9 +50,8 @@ void read_arrays(const Array<const float, 3> &seen, const Array<const int8_t, 4>
                  const Array<const float, 1> &scales, const Array<float, 2> &hidden, const Array<float, 2> &cells,
                  const Array<float, 3> &outputs) {
     const size_t steps = seen.shape(0), rows = seen.shape(1), size = hidden.shape(1);
-    if (seen.shape(2) != 4 * size || hidden.shape(0) != rows || cells.shape(0) != rows || cells.shape(1) != size ||
-        outputs.shape(0) != steps || outputs.shape(1) != rows || outputs.shape(2) != size)
-        throw nb::value_error("shapes that don't fit");
+    require(seen.shape(2) == 4 * size && hidden.shape(0) == rows && cells.shape(0) == rows && cells.shape(1) == size &&
+            outputs.shape(0) == steps && outputs.shape(1) == rows && outputs.shape(2) == size);
     check(blocks, scales, size, 4 * size);
     const nb::gil_scoped_release other_threads_may_run;
     read(known().front(), seen.data(), blocks.data(), scales.data(), hidden.data(), cells.data(), outputs.data(), steps,

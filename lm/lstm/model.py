@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from lm.bundle import Bundle, BundleError, Dequantized, Shapes, rows_of
-from lm.lstm.cells import LAYOUTS, STEPS, Layer, layer_shapes
+from lm.lstm.cells import LAYOUTS, Layer, layer_shapes
 from lm.lstm.prefix_tree import PrefixTree
 from lm.lstm.product import Product
 from lm.settings import Count, Dropout
@@ -167,7 +167,7 @@ class _Network:
     """
 
     def __init__(self, config: LstmConfig, weights: Mapping[str, np.ndarray]) -> None:
-        self._config, self._step = config, STEPS[config.cell]
+        self._config = config
         self._layers = [Layer(config.cell, weights, f"layers.{k}.{{}}_l0") for k in range(config.layers)]
         self._head = Product(rows_of(weights, "softmax.head.weight"))  # words, and clusters of rare ones
         # Of each cluster of rare words: what shortens a hidden vector for it [short, hidden], its words, its first id
@@ -225,7 +225,7 @@ class _Network:
             for start, end in pairwise(np.unique(starts[1:]).tolist()):  # at the last depth all are leaves
                 before, siblings = parents[start:end], family[start:end]
                 products = layer.recurrent(memory[0][before[eldest[start:end]]])
-                self._step(
+                layer.step(
                     seen[rows[start:end]],
                     products[siblings - siblings[0]],
                     memory[-1][before],

@@ -1,7 +1,7 @@
 // A few rows times a large matrix, which is where the networks' time goes.
 //
-// The matrix stays in memory as it ships, in bytes, and the rows become integers of two bytes, 256 or more times as fine
-// as its own rounding: processors multiply such twice to five times as fast as floats. Sums of integers are exact, so
+// The matrix stays in memory as it ships, in bytes, and the rows become integers of two bytes, rounded a hundred
+// times as finely as the matrix: processors multiply such two to four times as fast as floats. Sums of integers are exact, so
 // that a batch equals its members, and every processor says the same.
 
 #pragma once

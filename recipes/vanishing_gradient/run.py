@@ -11,6 +11,7 @@ Simard and Frasconi 1994).
 
 import csv
 import math
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +37,7 @@ CLIP = 1.0  # the longest gradient taken as it is, against the other failure: gr
 # --- Networks -------------------------------------------------------------------------------------------------
 
 
-class Recurrent(nn.Module):
+class Recurrent(nn.Module, ABC):
     """Symbols [T, B] -> log-odds of the next symbols; the kinds below differ in `step` and in how they begin.
 
     The first `hidden` numbers of the state are h, which the output layer sees. A symbol is a one-hot input, and so its
@@ -55,9 +56,9 @@ class Recurrent(nn.Module):
         self.recurrent = nn.Parameter(torch.empty(hidden, self.gates * hidden).uniform_(-bound, bound))
         self.output = nn.Linear(hidden, symbols)
 
+    @abstractmethod
     def step(self, row: Tensor, state: Tensor) -> Tensor:
         """Input row [B, gates * hidden], state [B, parts * hidden] -> the next state."""
-        raise NotImplementedError
 
     def forward(self, symbols: Tensor, state: Tensor | None = None) -> tuple[list[Tensor], Tensor]:
         """Symbols [T, B], state before them (by default zeros) -> the state after each, logits [T, B, symbols]."""
