@@ -63,7 +63,7 @@ def test_sentences_side_by_side_score_as_one_by_one(models: Models, name: str, m
     alone = [score for words in sentences for score in score_sentences(models[name], [words])]
     monkeypatch.setattr(query, "BLOCK", 10)
     monkeypatch.setattr(lstm, "ROWS", 4)
-    monkeypatch.setattr(lstm, "STEPS", 3)
+    monkeypatch.setattr(lstm, "POSITIONS", 12)
     together = list(score_sentences(models[name], sentences))
     assert [score.words for score in together] == [[*words, "</s>"] for words in sentences]
     for one, other in zip(alone, together, strict=True):
