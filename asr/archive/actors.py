@@ -39,10 +39,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a recording: seconds of sound, or what is wrong with it."""
+    """What became of a recording: seconds of sound, or what is wrong with it, and what couldn't be read or heard."""
 
     seconds: float
     problem: str = ""
+    warnings: Sequence[str] = ()
 
 
 def text_address(folder: str, address: str, form: str) -> str:
@@ -109,7 +110,7 @@ class Reader:
             row = rows.failed(item, content, problem_of(error), time.monotonic() - began)
         write(self._orders, task, content, row)
         _trim()
-        return Done(row["duration"] or 0.0, row["error"] or "")
+        return Done(row["duration"] or 0.0, row["error"] or "", row["warnings"])
 
     def _tell(self, seconds: float) -> None:
         self._seconds = seconds

@@ -164,7 +164,7 @@ class Pool:
                         result = Done(0.0, f"the processes that read it died, {TRIES} times: it may be damaged")
                         write(self._orders, work.task, None, rows.failed(work.task.item, None, result.problem, 0.0))
                     done, failed, seconds = done + 1, failed + bool(result.problem), seconds + result.seconds
-                    self._progress.finish(work.task.item, result.seconds, result.problem)
+                    self._progress.finish(work.task.item, result.seconds, result.problem, result.warnings)
                 if self._progress.due:
                     self._progress.tell(self._under_way())
         except KeyboardInterrupt:

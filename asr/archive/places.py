@@ -61,7 +61,7 @@ def _found(source: str) -> Iterator[Item]:
     if source.startswith("@"):
         with _text(source[1:]) as lines:
             names = [line.strip() for line in lines]
-        yield from _listed(name for name in names if name)
+        yield from _listed(name for name in names if name and not name.startswith("#"))
     elif source.endswith(MANIFESTS):
         yield from _listed(_named_in(source))
     elif is_remote(source):

@@ -30,15 +30,18 @@ class Progress:
         self._speed = Gauge("nicebeach_archive_speed", "Seconds of sound that are done a second.")
         self._recordings = Gauge("nicebeach_archive_recordings", "Recordings by their state.", ("state",))
 
-    def finish(self, item: Item, seconds: float, problem: str) -> None:
-        """A recording of so many seconds is done, well or not."""
+    def finish(self, item: Item, seconds: float, problem: str, warnings: Sequence[str]) -> None:
+        """A recording of so many seconds is done, well or not; warnings: what of it couldn't be read or heard."""
         self._done += 1
         self._failed += bool(problem)
         self._bytes_done += item.size
         self._seconds += seconds
+        said = [f"warning: {printable(item.address)}: {warning}" for warning in warnings]
         if problem:
+            said.append(f"error: {printable(item.address)}: {problem}")
+        if said:
             self._clear()
-            print(f"error: {printable(item.address)}: {problem}", file=sys.stderr, flush=True)
+            print("\n".join(said), file=sys.stderr, flush=True)
 
     @property
     def due(self) -> bool:

@@ -106,14 +106,17 @@ def test_each_recording_has_a_row_and_only_what_is_missing_is_done(
     good = next(path for path in folder.iterdir() if path.suffix == ".flac")
     shutil.copy(good, folder / "more" / "broken.flac")
     (output / "srt" / f"{str(good).lstrip('/')}.srt").unlink()
+    cut = folder / "more" / "cut.flac"
+    cut.write_bytes(good.read_bytes()[:20_000])
     last = archive(*command, "--retry-failed", "--actors", 1)
     assert last.exit_code == 0
-    assert "2 recordings done" in last.stderr
+    assert "3 recordings done" in last.stderr
+    assert f"warning: {cut}: ends at 0:0" in last.stderr
     made = found(output)
-    assert len(made) == 5
-    assert [row["error"] for row in made] == [None] * 5
+    assert len(made) == 6
+    assert [row["error"] for row in made] == [None] * 6
     assert (output / "srt" / f"{str(good).lstrip('/')}.srt").exists()
-    assert len({row["text"] for row in made}) == 3
+    assert len({row["text"] for row in made if row["file"] != str(cut)}) == 3
 
 
 def reading() -> Iterator[int]:
@@ -284,7 +287,7 @@ def test_half_a_file_is_no_result(orders: Orders, tmp_path: Path) -> None:
 
 def test_what_may_be_named(folder: Path, tmp_path: Path) -> None:
     here = sorted(map(str, folder.glob("*.flac")))
-    (tmp_path / "list.txt").write_text("\n".join([here[0], "s3://radio/1.mp3", f"file://{here[1]}"]))
+    (tmp_path / "list.txt").write_text("\n".join(["# Monday's", here[0], "", "s3://radio/1.mp3", f"file://{here[1]}"]))
     manifest = [
         {"id": "1", "sources": [{"type": "file", "channels": [0], "source": here[0]}], "sampling_rate": 16000},
         {"id": "2", "start": 1.0, "recording": {"sources": [{"type": "url", "source": "gs://radio/2.mp3"}]}},
