@@ -3,6 +3,7 @@
 import re
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,11 +109,12 @@ def compile_tree(pronunciations: Iterable[tuple[int, list[int]]], unigram: np.nd
     unit, parent = [np.zeros(1, dtype=np.int32)], [np.full(1, -1, dtype=np.int32)]
     at_node = np.zeros(len(table), dtype=np.int32)  # of each row, down to the level reached
     same_prefix = np.arange(len(table)) > 0  # is the row's prefix that of the row before?
-    nodes = 1
+    nodes, starts = 1, [0]  # of each level its first node
     for level in range(longest):
         active = lengths > level
         same_prefix[1:] &= table[1:, level] == table[:-1, level]
         new = active & ~same_prefix
+        starts.append(nodes)
         unit.append(table[new, level])
         parent.append(at_node[new])
         at_node = np.where(active, nodes - 1 + np.cumsum(new), at_node).astype(np.int32)
@@ -125,8 +127,8 @@ def compile_tree(pronunciations: Iterable[tuple[int, list[int]]], unigram: np.nd
     end_word = np.searchsorted(at_node[by_node], every, "right")
     look_ahead = np.full(nodes, -np.inf, dtype=np.float32)
     np.maximum.at(look_ahead, at_node, unigram[words].astype(np.float32))
-    for node in range(nodes - 1, 0, -1):
-        look_ahead[parents[node]] = max(look_ahead[parents[node]], look_ahead[node])
+    for start, end in reversed([*pairwise([*starts[1:], nodes])]):
+        np.maximum.at(look_ahead, parents[start:end], look_ahead[start:end])
     return LexiconTree(
         unit=units_of,
         parent=parents,

@@ -46,7 +46,7 @@ class PhoneUnits:
         self._entries: np.ndarray  # the same, in a process that was sent this
 
     def _packed(self, pronunciations: list[str]) -> bytes:
-        units = [bytes([self._ids[phone] for phone in pronunciation.split()]) for pronunciation in pronunciations]
+        units = [bytes(map(self._ids.__getitem__, pronunciation.split())) for pronunciation in pronunciations]
         return bytes([BLANK]).join(units)
 
     def __getstate__(self) -> dict[str, Any]:
