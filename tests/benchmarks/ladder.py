@@ -39,12 +39,20 @@ def draw(corpora: list[str], ladder: list[tuple[str, list[float]]]) -> Figure:
             names, heights = [name for name, _ in steps], [rates[column] for _, rates in steps]
             axes.plot(names, heights, color=COLOURS[0], marker="o")
             for name, height in zip(names, heights, strict=True):
-                axes.annotate(f"{height:.1f}", (name, height), (0, 6), textcoords="offset points", ha="center", fontsize=8)
+                axes.annotate(
+                    f"{height:.1f}", (name, height), (0, 6), textcoords="offset points", ha="center", fontsize=8
+                )
             for name, rates in peers:
                 axes.axhline(rates[column], color="0.5", linestyle="--", linewidth=1)
                 axes.annotate(
-                    f"{name} {rates[column]:.1f}", (1, rates[column]), (-2, 3), ha="right", fontsize=8, color="0.3",
-                    xycoords=("axes fraction", "data"), textcoords="offset points",
+                    f"{name} {rates[column]:.1f}",
+                    (1, rates[column]),
+                    (-2, 3),
+                    ha="right",
+                    fontsize=8,
+                    color="0.3",
+                    xycoords=("axes fraction", "data"),
+                    textcoords="offset points",
                 )
             axes.set(title=corpus, xlabel="version of the default model", ylabel="WER, %", ylim=(0, None))
             axes.margins(y=0.12)
