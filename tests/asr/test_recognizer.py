@@ -147,8 +147,9 @@ def test_times_of_a_part_are_those_of_the_whole(recognizer: Recognizer, recordin
     assert (part.segments[0].start, part.segments[-1].end) == (2.5, 4.9)
     inside = [word for word in whole.words if word.start > 2.9 and word.end < 4.5]
     found = {word.word: word for word in part.words}
-    assert len(inside) > 2
-    for word in inside:
+    both = [word for word in inside if word.word in found]  # with less around it a word may be taken for another
+    assert len(both) > 2
+    for word in both:
         assert found[word.word].start == pytest.approx(word.start, abs=0.081)
 
 

@@ -58,10 +58,9 @@ def test_tiny_models(tiny: Models, name: str, words: list[int]) -> None:
     check(tiny[name], words)
 
 
-STRAYS = pytest.mark.xfail(strict=True, reason="KenLM quantised the n-gram that ships; lm.ngram.pack will the next")
 TEXT = "ZORBLAX OF THE OF THE </s> THEY HOPED TO WRECK A NICE BEACH"
 
 
-@pytest.mark.parametrize("name", [pytest.param("ngram", marks=STRAYS), "lstm", pytest.param("mixture", marks=STRAYS)])
+@pytest.mark.parametrize("name", MODELS)
 def test_shipped_models(shipped: Models, name: str) -> None:
     check(shipped[name], shipped.vocabulary.encode(TEXT.split()), each=name == "ngram")
