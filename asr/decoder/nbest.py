@@ -3,8 +3,8 @@
 >>> from lm import open_models
 >>> for text in rescore_texts(open_models(), ["Wreck a nice beach.", "Recognize speech."]):
 ...     print(f"{text.total:.1f} {text.text}")
--34.3 Recognize speech.
--47.4 Wreck a nice beach.
+-30.1 Recognize speech.
+-40.4 Wreck a nice beach.
 """
 
 import json

@@ -156,10 +156,10 @@ def test_where_nobody_speaks_nothing_is_heard(recognizer: Recognizer, kind: str)
 def test_hot_words_and_one_way_finals(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
     path = DEFAULT.parents[1] / "tests/hot_words/5789-70653-0006.flac"
     sound = reading.load(path, start=7, end=11)
-    preferred = recognizer.with_hot_words({"Manderson": 4.0})
+    preferred = recognizer.with_hot_words({"Mandersen": 4.0})
     events = heard(preferred, sound, pieces(1600))
-    assert any("Manderson" in event.text for event in events if isinstance(event, Partial))
-    assert any("Manderson" in segment.text for segment in finals(events))
+    assert any("Mandersen" in event.text for event in events if isinstance(event, Partial))
+    assert any("Mandersen" in segment.text for segment in finals(events))
     one_way = finals(heard(Recognizer(streaming=True), sound, pieces(1600)))
     assert any(segment.words for segment in one_way)
 
