@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ray.util.metrics import Gauge
 
 from asr.archive.places import Item
-from asr.transcription.outputs import printable
+from asr.transcription.outputs import tell
 
 EVERY, LOGGED = 1.0, 60.0  # seconds between lines: on a terminal, where each replaces the last, and elsewhere
 
@@ -36,12 +36,12 @@ class Progress:
         self._failed += bool(problem)
         self._bytes_done += item.size
         self._seconds += seconds
-        said = [f"warning: {printable(item.address)}: {warning}" for warning in warnings]
-        if problem:
-            said.append(f"error: {printable(item.address)}: {problem}")
-        if said:
+        if warnings or problem:
             self._clear()
-            print("\n".join(said), file=sys.stderr, flush=True)
+        for warning in warnings:
+            tell(item.address, warning, "warning")
+        if problem:
+            tell(item.address, problem)
 
     @property
     def due(self) -> bool:

@@ -179,7 +179,7 @@ def transcribe(
             output = Folder(output_dir, formats, overwrite, made_with)
             clashes = [(recording, problem) for recording in recordings if (problem := output.differs(recording))]
             for recording, problem in clashes:
-                tell(recording, problem)
+                tell(recording.path, problem)
             kept = [recording for recording, _ in clashes]
             recordings = [
                 recording

@@ -109,7 +109,8 @@ def compile_tree(pronunciations: Iterable[tuple[int, list[int]]], unigram: np.nd
     unit, parent = [np.zeros(1, dtype=np.int32)], [np.full(1, -1, dtype=np.int32)]
     at_node = np.zeros(len(table), dtype=np.int32)  # of each row, down to the level reached
     same_prefix = np.arange(len(table)) > 0  # is the row's prefix that of the row before?
-    nodes, starts = 1, [0]  # of each level its first node
+    nodes = 1
+    starts: list[int] = []  # of each level its first node
     for level in range(longest):
         active = lengths > level
         same_prefix[1:] &= table[1:, level] == table[:-1, level]
@@ -127,7 +128,7 @@ def compile_tree(pronunciations: Iterable[tuple[int, list[int]]], unigram: np.nd
     end_word = np.searchsorted(at_node[by_node], every, "right")
     look_ahead = np.full(nodes, -np.inf, dtype=np.float32)
     np.maximum.at(look_ahead, at_node, unigram[words].astype(np.float32))
-    for start, end in reversed([*pairwise([*starts[1:], nodes])]):
+    for start, end in reversed([*pairwise([*starts, nodes])]):
         np.maximum.at(look_ahead, parents[start:end], look_ahead[start:end])
     return LexiconTree(
         unit=units_of,

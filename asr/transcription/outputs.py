@@ -36,15 +36,15 @@ def printable(path: Path | str) -> str:
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in as_text(path))
 
 
-def tell(recording: Recording, problem: str, kind: str = "error") -> None:
+def tell(recording: Path | str, problem: str, kind: str = "error") -> None:
     """A line on standard error about a recording: that it failed, or a warning."""
-    print(f"{kind}: {printable(recording.path)}: {problem}", file=sys.stderr, flush=True)
+    print(f"{kind}: {printable(recording)}: {problem}", file=sys.stderr, flush=True)
 
 
 def warn(recording: Recording, outcome: Outcome) -> None:
     """The lines on standard error about what is missing in a transcript."""
     for warning in outcome.warnings:
-        tell(recording, warning, "warning")
+        tell(recording.path, warning, "warning")
 
 
 class Output(Protocol):
@@ -89,7 +89,7 @@ class Printed:
 
     def _print(self, recording: Recording, outcome: Outcome) -> None:
         if outcome.problem:
-            tell(recording, outcome.problem)
+            tell(recording.path, outcome.problem)
         warn(recording, outcome)
         text = outcome.texts.get(self._form, "")
         if self._form == "json":
@@ -177,7 +177,7 @@ class Folder:
 
     def write(self, index: int, recording: Recording, outcome: Outcome) -> bool:
         if outcome.problem:
-            tell(recording, outcome.problem)
+            tell(recording.path, outcome.problem)
             return False
         warn(recording, outcome)
         partials = []
@@ -193,7 +193,7 @@ class Folder:
                 else:
                     partial.unlink(missing_ok=True)
             if partials:
-                tell(recording, f"what was done of it is in {', '.join(partials)}", "warning")
+                tell(recording.path, f"what was done of it is in {', '.join(partials)}", "warning")
                 return True
             with (self._folder / RECORD).open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"output": recording.output, **self._origin(recording)}) + "\n")

@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from lhotse import MonoCut
+
+from data_prep.manifest import open_cuts
 
 PROGRAM = Path(__file__).parents[2] / "recipes/robust/label.py"
 specification = importlib.util.spec_from_file_location("label", PROGRAM)
@@ -33,9 +34,25 @@ def test_only_what_is_sure_is_kept(text: str, seconds: float, score: float, kept
     assert label.sure(text, seconds, score) == kept
 
 
-def test_a_clip_is_an_utterance_as_lhotse_has_it(recordings: dict[Path, str]) -> None:
-    path, text = next(iter(recordings.items()))
-    cut = MonoCut.from_dict(json.loads(json.dumps(label.cut(str(path), text))))
-    assert cut.supervisions[0].text == text
-    assert cut.load_audio().shape[1] == cut.num_samples
-    assert cut.duration == cut.supervisions[0].duration
+def test_clips_are_utterances_as_lhotse_has_them(
+    recordings: dict[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them have their labels already, so no teacher is needed."""
+    (tmp_path / "clips").mkdir()
+    labels = []
+    for score, (path, text) in zip((-0.1, -0.2, -0.9), recordings.items(), strict=True):
+        clip = tmp_path / "clips" / path.name
+        clip.symlink_to(path)
+        labels.append(json.dumps({"path": str(clip), "text": text, "score": score}))
+    (tmp_path / "taught.jsonl.gz.labels.jsonl").write_text("\n".join(labels))
+    manifest = tmp_path / "taught.jsonl.gz"
+    monkeypatch.setattr("sys.argv", ["label.py", str(tmp_path / "clips"), str(manifest), "--model", "none"])
+    label.main()
+    cuts = {cut.id: cut for cut in open_cuts(manifest)}
+    sure = list(recordings.items())[:2]
+    assert set(cuts) == {path.stem for path, _ in sure}
+    for path, text in sure:
+        cut = cuts[path.stem]
+        assert cut.supervisions[0].text == text
+        assert cut.load_audio().shape[1] == cut.num_samples
+        assert cut.duration == cut.supervisions[0].duration
