@@ -198,7 +198,7 @@ class Folder:
             with (self._folder / RECORD).open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"output": recording.output, **self._origin(recording)}) + "\n")
         except OSError as error:
-            tell(recording, f"its transcript can't be written ({error.strerror}): make room in {self._folder}")
+            tell(recording.path, f"its transcript can't be written ({error.strerror}): make room in {self._folder}")
             return False
         return True
 

@@ -65,7 +65,8 @@ def main() -> None:
     options = parser.parse_args()
     options.manifest.parent.mkdir(parents=True, exist_ok=True)
     labels = options.manifest.with_name(options.manifest.name + ".labels.jsonl")
-    items, scores = [], {}
+    items: list[Item] = []
+    scores: dict[str, float] = {}
     for label in labelled(options.clips, labels, options.model):
         path = Path(label["path"])
         items.append(Item(path.stem, path, label["text"], speaker=path.stem))  # whose voice it is isn't known
