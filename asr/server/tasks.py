@@ -26,7 +26,7 @@ from lm.bundle import DEFAULT
 from lm.query import Models, open_models
 from lm.text.normalise import normalize
 
-STANDING_BACK = 5  # niceness of those who work on recordings, so that streams stay in time
+STANDING_BACK = 5  # niceness of those who work on recordings and questions, so that streams stay in time
 FREQUENT = -9.2  # log P by the n-gram without a context: words above it (900) need no help to be heard
 
 
@@ -102,6 +102,7 @@ class Desk:
     def work(self, task: Hear | Ask, report: Report) -> Answer | Refusal | Fault:
         """What becomes of a task."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to everybody, perhaps; what is begun is finished
+        os.setpriority(os.PRIO_PROCESS, 0, max(STANDING_BACK, os.getpriority(os.PRIO_PROCESS, 0)))
         try:
             return self._hear(task, report) if isinstance(task, Hear) else self._ask(task)
         except Refusal as refusal:
@@ -139,7 +140,6 @@ class Desk:
             report(Told(tuple(answers), protocol.seconds - heard, busy, protocol.over))
 
     def _hear(self, task: Hear, report: Report) -> Answer:
-        os.setpriority(os.PRIO_PROCESS, 0, max(STANDING_BACK, os.getpriority(os.PRIO_PROCESS, 0)))
         want, path = task.want, task.path
         too_long = Refusal(400, f"file: lasts longer than {self._most:g} s: divide it", "file", "audio_too_long")
         if (duration(path) or 0.0) > self._most:

@@ -201,6 +201,15 @@ def test_language_models_refuse(server: Any, path: str, question: dict[str, Any]
     assert problem in answer["error"]["message"]
 
 
+def test_who_answers_questions_stands_back_for_streams(server: Any) -> None:
+    """Even one who has worked on no recording yet."""
+    for pid in server.workers():
+        os.kill(pid, signal.SIGKILL)
+    assert server.ask("/v1/lm/next", text="the")[0] == 200
+    assert len(server.workers()) == 1
+    assert server.streams() == []
+
+
 def test_the_routes_are_described(server: Any) -> None:
     """With all that is referred to; what may be got answers HEAD, too, as monitors ask; others say what there is."""
     text = server.request("GET", "/openapi.json")[2].decode()
