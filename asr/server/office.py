@@ -44,7 +44,7 @@ def run(pipe: Connection, model: Path | None, most_seconds: float) -> None:
         pipe.send(str(error))
         return
     pipe.send(None)
-    # Those who work on recordings or questions stand back for streams (`Desk`), and can't undo that: streams have others.
+    # Those who do other work stand back for streams (`Desk`), and can't undo that: streams have others.
     with closing(Workers(desk.work)) as workers, closing(Workers(desk.live)) as live:
         while True:
             if pipe in wait([pipe, *workers.pipes, *live.pipes]):
