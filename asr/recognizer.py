@@ -125,7 +125,7 @@ class Recognizer:
         self.acoustic = read_acoustic(bundle, name, device)
         self.search = make_search(self.units, ngram, vocabulary, decoder.beam, decoder.first_pass)
         self.lstm = load_lstm(bundle, vocabulary)
-        self.weights = decoder.second_pass
+        self.weights, self.rescoring_beam = decoder.second_pass, decoder.rescoring_beam
         self.carry_context = decoder.carry_context
         self.readable = Readable.open(bundle.folder) if "readable" in bundle.config else None
         self.spellings: dict[str, str] = {}  # how hot words are written
@@ -228,7 +228,7 @@ class Recognizer:
         """The second pass."""
         if self.only_phrases:
             return without_unknown(hypotheses)
-        return rescore(hypotheses, self.lstm, self.weights, context.lstm, sentence_end)
+        return rescore(hypotheses, self.lstm, self.weights, context.lstm, sentence_end, self.rescoring_beam)
 
     def transcribe(
         self,

@@ -32,7 +32,7 @@ class BeamConfig:
 
     size: Count = 300  # of the beam: hypotheses that outlive a frame
     score: Limit = 18.0  # nats below the best at which a hypothesis is given up
-    nbest: Count = 100
+    nbest: Count = 1000  # hypotheses that the second pass hears of
     # Hypotheses that the n-gram can't tell apart any more share a place in the beam: are their probabilities added
     # there, or does the best stand for all? A score means the same either way, but only sums give posteriors.
     add: bool = True
@@ -50,6 +50,7 @@ class DecoderConfig:
     beam: BeamConfig
     first_pass: Weights
     second_pass: Weights
+    rescoring_beam: Limit = 6.0  # nats behind the best at which the second pass gives a hypothesis up
     # Does the LSTM remember what was said in sentences of a recording before the current one? It gained nothing where
     # that was tried (RESULTS.md).
     carry_context: bool = False
@@ -229,25 +230,36 @@ class BeamSearch:
     ) -> list[Hypothesis]:
         _, word, target, ngram, lstm = self._search.arcs(0)
         names = [self.word(id) for id in word[arcs].tolist()]
+        sizes = [name.count(" ") + 1 for name in names]
         times = list(zip(start.tolist(), end.tolist(), strict=True))
-        boosts, posteriors, ngrams = self._boost[word[arcs]], posterior.tolist(), ngram[arcs].tolist()
-        bounds = firsts.tolist()
+        boosts, posteriors = self._boost[word[arcs]].tolist(), posterior.tolist()
+        ngrams, lstms, last_words = ngram[arcs].tolist(), lstm[arcs].tolist(), target[arcs].tolist()
+        bounds, weights = firsts.tolist(), self.weights
         found: dict[tuple[str, ...], Hypothesis] = {}
         for total, first, last in zip(totals.tolist(), bounds, bounds[1:], strict=False):
-            context = target[arcs[last - 1]] if last > first else 0
-            sizes = [name.count(" ") + 1 for name in names[first:last]]
-            hypothesis = Hypothesis(
-                words=tuple(" ".join(names[first:last]).split()),
-                acoustic=0.0,
-                ngram=float(ngram[arcs[first:last]].sum() + end_ngram[context]),
-                lstm=float(lstm[arcs[first:last]].sum() + end_lstm[context]) if self.fused else None,
-                times=tuple(chain.from_iterable(map(_divided, times[first:last], sizes))),
-                word_ngrams=(*_shared(ngrams[first:last], sizes), float(end_ngram[context])),
-                boost=float(boosts[first:last].sum()),
-                posteriors=tuple(chain.from_iterable(map(repeat, posteriors[first:last], sizes))),  # there if added
-            )
+            here = slice(first, last)
+            context = last_words[last - 1] if last > first else 0
+            words, its_times, its_ngrams, its_posteriors = names[here], times[here], ngrams[here], posteriors[here]
+            if sum(sizes[here]) > len(words):
+                words = " ".join(words).split()
+                its_times = [*chain.from_iterable(map(_divided, its_times, sizes[here]))]
+                its_ngrams = _shared(its_ngrams, sizes[here])
+                its_posteriors = [*chain.from_iterable(map(repeat, its_posteriors, sizes[here]))]
             # A phrase may be found as such, or as its words: the better one stands for both.
-            found.setdefault(hypothesis.words, replace(hypothesis, acoustic=total - hypothesis.total(self.weights)))
+            if (said := tuple(words)) in found:
+                continue
+            boost, of_ngram = sum(boosts[here]), sum(ngrams[here]) + float(end_ngram[context])
+            of_lstm = sum(lstms[here]) + float(end_lstm[context])
+            found[said] = Hypothesis(
+                words=said,
+                acoustic=total - boost - weights.ngram * of_ngram - weights.lstm * of_lstm - weights.word * len(words),
+                ngram=of_ngram,
+                lstm=of_lstm if self.fused else None,
+                times=tuple(its_times),
+                word_ngrams=(*its_ngrams, float(end_ngram[context])),
+                boost=boost,
+                posteriors=tuple(its_posteriors),  # there if added
+            )
         return list(found.values())
 
     def decode(self, log_probs: np.ndarray) -> list[Hypothesis]:

@@ -178,13 +178,15 @@ def evaluate(recognizer: Recognizer, cuts: Iterable[Cut]) -> Evaluation:
         times.append(time.perf_counter())
         first_pass = [recognizer.search.decode(log_probs) for log_probs in emissions]
         times.append(time.perf_counter())
-        rescored = [rescore(nbest, recognizer.lstm, recognizer.weights) for nbest in first_pass]
+        rescored = [
+            rescore(nbest, recognizer.lstm, recognizer.weights, beam=recognizer.rescoring_beam) for nbest in first_pass
+        ]
         times.append(time.perf_counter())
         spent += np.diff(times)
         reference = cut.supervisions[0].text
         words = [
             [[part for word in hypothesis.words for part in spelled(word)] for hypothesis in nbest]
-            for nbest in rescored
+            for nbest in first_pass
         ]
         decoded = Decoded(
             id=cut.id,

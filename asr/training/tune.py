@@ -1,7 +1,7 @@
 """Finds what the scores should count for, and how wide the search must be, on recordings with known text.
 
 Hypotheses carry their scores taken apart, so one search gives n-best lists that every setting of the weights can rank
-anew. The search is then run again with the first pass's new weights, since other weights keep other hypotheses.
+anew. Both passes are then run again with their new weights, since other weights keep other hypotheses.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import itertools
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,10 @@ from asr.acoustic.model import FRAME_SECONDS
 from asr.audio.reading import load_cut
 from asr.decoder.beam import BeamConfig, BeamSearch
 from asr.decoder.hypothesis import Hypothesis, Weights
-from asr.decoder.rescore import word_scores
+from asr.decoder.rescore import read_best
 from asr.evaluation.errors import spelled
 from asr.recognizer import Recognizer
 from lm.bundle import open_bundle, write_bundle
-from lm.lstm.model import LstmModel
 from lm.progress import progress_bar
 from lm.text.normalise import normalize
 
@@ -37,7 +36,10 @@ TRIED = {
     "ngram": [round(0.1 * step, 1) for step in range(15)],
     "word": [0.25 * step for step in range(-6, 9)],
 }
-ROUNDS = 2  # of search with the weights that the lists before asked for
+ROUNDS = 2  # of each pass with the weights that its lists before asked for
+LISTED = 100  # hypotheses that the first pass's weights are tuned on, which is for the best
+FURTHER = 2.0  # times as far behind as otherwise a hypothesis is still read: under other weights it may be the best
+LEAST = 0.1  # per cent: what a lower WER of one of several corpora counts as, or nothing else would count
 EQUAL = 0.05  # points of WER: weights that differ by less are equally good
 SIZES = (100, 200, 400, 800, 1600)
 SCORES = (10.0, 13.0, 16.0, 19.0, 22.0)
@@ -46,21 +48,21 @@ MARGIN = 0.1  # points of WER that a narrower beam may cost
 
 @dataclass(frozen=True)
 class Utterance:
-    """A recording with known text; `known` keeps the LSTM's scores of hypotheses that were found before."""
+    """A recording with known text."""
 
     log_probs: np.ndarray  # float32 [T, units]
     reference: list[str]  # normalised words
     speaker: str | None = None
-    known: dict[tuple[str, ...], np.ndarray] = field(default_factory=dict)
+    corpus: str = ""
 
 
 # --- Emissions --------------------------------------------------------------------------------------------
 
 
 def read_utterances(
-    recognizer: Recognizer, cuts: Sequence[Cut], model: Path, cache: Path | None = None
+    recognizer: Recognizer, cuts: Sequence[Cut], model: Path, cache: Path | None = None, corpus: str = ""
 ) -> list[Utterance]:
-    """The emissions and texts of cuts. Raises AudioError, naming the cut, if one can't be read.
+    """The emissions and texts of a corpus' cuts. Raises AudioError, naming the cut, if one can't be read.
 
     cache: a folder to keep the emissions in, by a name that changes with the acoustic weights of the `model` folder,
     the cuts, and the sizes and times of their files. What is there by that name is read instead of computed.
@@ -81,7 +83,7 @@ def read_utterances(
             unfinished.rename(path)
     supervisions = [cut.supervisions[0] for cut in cuts]
     return [
-        Utterance(log_probs, normalize(said.text), said.speaker)
+        Utterance(log_probs, normalize(said.text), said.speaker, corpus)
         for log_probs, said in zip(emissions, supervisions, strict=True)
     ]
 
@@ -106,10 +108,12 @@ class NbestLists:
         lists: Sequence[Sequence[Hypothesis]],
         references: Sequence[Sequence[str]],
         lstm: Sequence[np.ndarray] | None = None,
+        corpora: Sequence[str] | None = None,
     ) -> None:
         """lstm: for each hypothesis, list after list, the LSTM's log-probs of its words and the sentence end.
 
-        None before rescoring. With it, the hypotheses need their `word_ngrams`.
+        None before rescoring. With it, the hypotheses need their `word_ngrams`. corpora: which one each list is of;
+        None: all are of one.
         """
         lengths = np.array([len(nbest) for nbest in lists])
         self._there = np.arange(lengths.max()) < lengths[:, None]
@@ -123,7 +127,8 @@ class NbestLists:
             for found in nbest
         ]
         self._errors = self._padded(errors).reshape(self._there.shape)
-        self._words = max(1, sum(map(len, references)))
+        self.corpora, self._corpus = np.unique(corpora or [""] * len(lists), return_inverse=True)
+        self._words = np.bincount(self._corpus, [*map(len, references)]).clip(1)
         self._word_scores = None
         if lstm is not None:
             ngrams = np.array([score for found in flat for score in found.word_ngrams])
@@ -149,11 +154,19 @@ class NbestLists:
         return self._lstm[linear]
 
     def wer(self, weights: Weights) -> float:
-        """Word error rate in per cent of the hypotheses that these weights prefer."""
+        """Word error rate in per cent of the hypotheses that these weights prefer.
+
+        Of several corpora the geometric mean of theirs: the same share of its errors counts as much in each.
+        """
+        rates = self.wers(weights)
+        return float(rates[0] if len(rates) == 1 else np.exp(np.log(rates.clip(LEAST)).mean()))
+
+    def wers(self, weights: Weights) -> np.ndarray:
+        """Likewise, of each of `corpora`."""
         totals = np.array([1.0, weights.ngram, weights.word], dtype=np.float32) @ self._scores
         totals += np.float32(weights.lstm) * self._lstm_scores(weights.linear)
         best = totals.reshape(self._there.shape).argmax(1)
-        return 100 * float(self._errors[np.arange(len(best)), best].sum()) / self._words
+        return 100 * np.bincount(self._corpus, self._errors[np.arange(len(best)), best]) / self._words
 
     def best(self, candidates: Sequence[Weights]) -> tuple[Weights, float]:
         """The weights of fewest errors; of equally good ones the middle, which is the least sensitive."""
@@ -198,40 +211,46 @@ class TunedWeights:
 def tune_weights(recognizer: Recognizer, utterances: Sequence[Utterance]) -> TunedWeights:
     """Search the weights of both passes by WER, under the recogniser's beam."""
     config = recognizer.search.config
-    first = recognizer.search.weights
+    first, second = recognizer.search.weights, recognizer.weights
     only_ngram = [Weights(ngram, 0.0, word) for ngram, word in itertools.product(TRIED["ngram"], TRIED["word"])]
     for _ in range(ROUNDS):
-        first, _ = nbest_lists(search(recognizer, utterances, first, config), utterances).best(only_ngram)
-    found = search(recognizer, utterances, first, config)
-    rescored = nbest_lists(found, utterances, recognizer.lstm)
+        first, _ = first_lists(recognizer, utterances, first, config).best(only_ngram)
     everything = [Weights(**dict(zip(TRIED, values, strict=True))) for values in itertools.product(*TRIED.values())]
-    second, _ = rescored.best(everything)
-    return TunedWeights(first, second, nbest_lists(found, utterances), rescored)
+    for _ in range(ROUNDS):
+        rescored, _ = second_lists(recognizer, utterances, first, second, config)
+        second, _ = rescored.best(everything)
+    return TunedWeights(first, second, first_lists(recognizer, utterances, first, config), rescored)
 
 
-def search(
+def first_lists(
     recognizer: Recognizer, utterances: Sequence[Utterance], weights: Weights, config: BeamConfig
-) -> list[list[Hypothesis]]:
-    """The first pass's n-best lists under other weights and another beam than the recogniser's."""
-    own = recognizer.search
-    beam_search = BeamSearch(own.tree, own.ngram, own.vocabulary, config, weights)
-    return [beam_search.decode(item.log_probs) for item in progress_bar(utterances, "search", len(utterances))]
-
-
-def nbest_lists(
-    found: Sequence[Sequence[Hypothesis]], utterances: Sequence[Utterance], lstm: LstmModel | None = None
 ) -> NbestLists:
-    """n-best lists with their errors and, if an LSTM is given, its scores."""
+    """The first pass's n-best lists under other weights and another beam than the recogniser's."""
+    search = _search(recognizer, weights, replace(config, nbest=min(config.nbest, LISTED)))
+    lists = [search.decode(item.log_probs) for item in progress_bar(utterances, "search", len(utterances))]
+    return NbestLists(lists, [item.reference for item in utterances], None, [item.corpus for item in utterances])
+
+
+def second_lists(
+    recognizer: Recognizer, utterances: Sequence[Utterance], first: Weights, second: Weights, config: BeamConfig
+) -> tuple[NbestLists, float]:
+    """What the second pass reads of the first's lists, both by these weights; and the seconds that the search took."""
+    search = _search(recognizer, first, config)
+    lists, scores, spent = [], [], 0.0
+    for item in progress_bar(utterances, "both passes", len(utterances)):
+        started = time.perf_counter()
+        found = search.decode(item.log_probs)
+        spent += time.perf_counter() - started
+        read, its_scores = read_best(found, recognizer.lstm, second, beam=FURTHER * recognizer.rescoring_beam)
+        lists.append(read)
+        scores += its_scores
     references = [item.reference for item in utterances]
-    if lstm is None:
-        return NbestLists(found, references)
-    scores = []
-    for nbest, item in zip(progress_bar(found, "LSTM", len(found)), utterances, strict=True):
-        new = [found.words for found in nbest if found.words not in item.known]
-        if new:
-            item.known.update(zip(new, word_scores(new, lstm), strict=True))
-        scores += [item.known[found.words] for found in nbest]
-    return NbestLists(found, references, scores)
+    return NbestLists(lists, references, scores, [item.corpus for item in utterances]), spent
+
+
+def _search(recognizer: Recognizer, weights: Weights, config: BeamConfig) -> BeamSearch:
+    own = recognizer.search
+    return BeamSearch(own.tree, own.ngram, own.vocabulary, config, weights)
 
 
 # --- Beam -------------------------------------------------------------------------------------------------
@@ -255,11 +274,8 @@ def tune_beam(
 
     def tried(size: int, score: float) -> BeamTrial:
         config = replace(recognizer.search.config, size=size, score=score)
-        started = time.perf_counter()
-        found = search(recognizer, utterances, first, config)
-        spent = time.perf_counter() - started
-        wer = nbest_lists(found, utterances, recognizer.lstm).wer(second)
-        return BeamTrial(size, score, round(wer, 2), round(1000 * spent / seconds, 2))
+        lists, spent = second_lists(recognizer, utterances, first, second, config)
+        return BeamTrial(size, score, round(lists.wer(second), 2), round(1000 * spent / seconds, 2))
 
     sizes = [tried(size, SCORES[-1]) for size in SIZES]
     good_enough = sizes[-1].wer + MARGIN
@@ -273,40 +289,51 @@ def tune_beam(
 
 
 @dataclass(frozen=True)
-class Folds:
-    """Word error rates, per cent, of each part of the recordings under the weights that the others ask for."""
+class CorpusErrors:
+    """Word error rates, per cent, of a corpus after either pass."""
 
+    corpus: str
     first_wer: float
     second_wer: float
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Word error rates of each part of the recordings under the weights that the others ask for."""
+
+    corpora: list[CorpusErrors]
     first_pass: list[Weights]  # for each part
     second_pass: list[Weights]
 
 
 def cross_validate(recognizer: Recognizer, utterances: Sequence[Utterance], folds: int) -> Folds:
     """Tune on all parts but one and measure on that one, in turn; see `parts` for which utterance is in which."""
-    part = parts([item.speaker for item in utterances], folds)
-    chosen = []
-    errors = np.zeros(2)
+    corpora = sorted({item.corpus for item in utterances})
+    its_parts = {name: iter(parts([i.speaker for i in utterances if i.corpus == name], folds)) for name in corpora}
+    part = [next(its_parts[item.corpus]) for item in utterances]
+    config, chosen = recognizer.search.config, []
+    errors, words = np.zeros((2, len(corpora))), np.zeros(len(corpora))
     for fold in range(folds):
         within = [item for item, its_part in zip(utterances, part, strict=True) if its_part == fold]
         without = [item for item, its_part in zip(utterances, part, strict=True) if its_part != fold]
         tuned = tune_weights(recognizer, without)
-        found = search(recognizer, within, tuned.first_pass, recognizer.search.config)
-        words = sum(len(item.reference) for item in within)
-        errors += words * np.array(
-            [
-                nbest_lists(found, within).wer(tuned.first_pass),
-                nbest_lists(found, within, recognizer.lstm).wer(tuned.second_pass),
-            ]
-        )
+        first, second = tuned.first_pass, tuned.second_pass
+        its_words = [sum(len(item.reference) for item in within if item.corpus == name) for name in corpora]
+        lists, _ = second_lists(recognizer, within, first, second, config)
+        errors[0] += its_words * first_lists(recognizer, within, first, config).wers(first)
+        errors[1] += its_words * lists.wers(second)
+        words += its_words
         chosen.append(tuned)
-    first, second = errors / sum(len(item.reference) for item in utterances)
     return Folds(
-        round(float(first), 2),
-        round(float(second), 2),
+        _corpus_errors(corpora, *errors / words.clip(1)),
         [tuned.first_pass for tuned in chosen],
         [tuned.second_pass for tuned in chosen],
     )
+
+
+def _corpus_errors(corpora: Sequence[str], first: np.ndarray, second: np.ndarray) -> list[CorpusErrors]:
+    rates = zip(corpora, first.round(2).tolist(), second.round(2).tolist(), strict=True)
+    return [CorpusErrors(*rate) for rate in rates]
 
 
 def parts(speakers: Sequence[str | None], folds: int) -> list[int]:
@@ -325,12 +352,13 @@ def parts(speakers: Sequence[str | None], folds: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What was found, and how word error rates (per cent) depend on it."""
+    """What was found, and how word error rates (per cent; of several corpora the geometric mean) depend on it."""
 
     first_pass: Weights
     first_wer: float
     second_pass: Weights
     second_wer: float
+    corpora: list[CorpusErrors]
     beam: BeamConfig
     surfaces: list[Surface]  # the first of the first pass, the others of the second
     beam_trials: list[BeamTrial]
@@ -366,6 +394,9 @@ def tune(recognizer: Recognizer, utterances: Sequence[Utterance], folds: int = 1
         first_wer=round(tuned.first_lists.wer(first), 2),
         second_pass=second,
         second_wer=round(tuned.second_lists.wer(second), 2),
+        corpora=_corpus_errors(
+            tuned.first_lists.corpora.tolist(), tuned.first_lists.wers(first), tuned.second_lists.wers(second)
+        ),
         beam=beam,
         surfaces=[
             surface(tuned.first_lists, first, "ngram", "word"),

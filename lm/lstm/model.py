@@ -19,7 +19,7 @@ import numpy as np
 
 from lm.bundle import Bundle, BundleError, Dequantized, Shapes, rows_of
 from lm.lstm.cells import LAYOUTS, Layer, layer_shapes
-from lm.lstm.prefix_tree import PrefixTree
+from lm.lstm.prefix_tree import Choose, PrefixTree
 from lm.lstm.product import Product
 from lm.settings import Count, Dropout
 from lm.text.vocabulary import END, START, Vocabulary
@@ -124,11 +124,14 @@ class LstmModel:
                     result[i][start : start + len(top)] = column[here]
         return result
 
-    def score_tree(self, tree: PrefixTree, state: LstmState) -> np.ndarray:
+    def score_tree(self, tree: PrefixTree, state: LstmState, choose: Choose | None = None) -> np.ndarray:
         """log P of each node's word after its prefix, `state` before that: float32 [nodes], 0 for node 0.
 
-        What `score` says word by word, but many times as fast.
+        choose: where to go on, asked at every depth; what is below other nodes is 0, too. What `score` says word by
+        word, but many times as fast.
         """
+        if choose:
+            return self._network.chosen_log_probs(tree, state, choose)
         return self._network.tree_log_probs(tree, state)
 
 
@@ -210,6 +213,20 @@ class _Network:
         parents = np.searchsorted(inner, tree.parents, side="right") - 1
         top = self._tree_outputs(tree.words[inner], parents[inner], np.searchsorted(inner, tree.starts), state)
         return np.append(np.float32(0), self.foretold(top, tree.words[1:], parents[1:]))
+
+    def chosen_log_probs(self, tree: PrefixTree, state: LstmState, choose: Choose) -> np.ndarray:
+        """See LstmModel.score_tree. Depth by depth, as what is read depends on what was found."""
+        log_probs = np.zeros(len(tree.words), np.float32)
+        reached, memory = np.array([0]), tuple(part[:, None] for part in state)
+        for depth in range(1, len(tree.starts) - 1):
+            nodes, rows = tree.children(reached, depth)
+            log_probs[nodes] = self.foretold(memory[0][-1], tree.words[nodes], rows)
+            reached = choose(depth, log_probs)
+            if not len(reached):
+                break
+            rows = rows[np.searchsorted(nodes, reached)]
+            _, memory = self.read(tree.words[reached][None], tuple(part[:, rows] for part in memory))
+        return log_probs
 
     def _tree_outputs(self, words: np.ndarray, parents: np.ndarray, starts: np.ndarray, state: LstmState) -> np.ndarray:
         """The top outputs [N, hidden] of nodes; words, parents, starts are a PrefixTree's, `state` is node 0's."""

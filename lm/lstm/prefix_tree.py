@@ -9,10 +9,13 @@ array([-1,  0,  1,  1,  2,  3])
 [array([1, 2, 4]), array([1, 3, 5])]
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 import numpy as np
+
+# Told a depth and what is known of all nodes' log-probs so far: from which nodes of that depth to go on, rising.
+Choose = Callable[[int, np.ndarray], np.ndarray]
 
 
 class PrefixTree:
@@ -39,3 +42,11 @@ class PrefixTree:
         self.parents = np.concatenate([[-1], before[new]])
         self.starts = np.concatenate([[0, 1], 1 + new.sum(1).cumsum()])
         self.paths = [nodes[: lengths[i], i] for i in np.argsort(order)]
+
+    def children(self, nodes: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
+        """The children, of that depth, of some nodes (rising), and the row of each one's parent among them."""
+        start, end = self.starts[depth : depth + 2]
+        parents = self.parents[start:end]
+        rows = np.searchsorted(nodes, parents)
+        here = np.flatnonzero(nodes.take(rows, mode="clip") == parents)
+        return start + here, rows[here]

@@ -21,6 +21,7 @@ from lm.training.network import WordLstm
 VOCABULARY = Vocabulary(["HOW", "TO", "RECOGNIZE", "SPEECH", "WRECK", "A", "NICE", "BEACH"])
 TEXTS = ["HOW TO RECOGNIZE SPEECH", "HOW TO WRECK A NICE BEACH", "HOW TO", "", "HOW OTHER SPEECH", "HOW TO"]
 NBEST = [tuple(text.split()) for text in TEXTS]
+SENTENCES = st.lists(st.sampled_from(["HOW", "TO", "A", "BEACH", "OTHER"]), max_size=6).map(tuple)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def hypothesis(text: str, acoustic: float, ngram: float) -> Hypothesis:
     return Hypothesis(tuple(text.split()), acoustic, ngram)
 
 
-@given(sentences=st.lists(st.lists(st.sampled_from(["HOW", "TO", "A", "BEACH", "OTHER"]), max_size=6).map(tuple)))
+@given(sentences=st.lists(SENTENCES))
 def test_a_list_scores_as_its_sentences_one_by_one(model: LstmModel, sentences: list[tuple[str, ...]]) -> None:
     for words, scores in zip(sentences, word_scores(sentences, model), strict=True):
         assert scores == pytest.approx(model.log_probs([[*VOCABULARY.encode(words), END]])[0], abs=1e-5)
@@ -66,6 +67,65 @@ def test_rescoring_ranks_by_the_weighted_sum(model: LstmModel) -> None:
 
 def test_no_hypotheses(model: LstmModel) -> None:
     assert rescore([], model, Weights(1, 1, 1)) == []
+
+
+@given(data=st.data(), sentence_end=st.booleans(), beam=st.sampled_from([0.0, 2.0, 8.0, 1e9]))
+def test_who_is_left_ranks_as_among_all(model: LstmModel, data: st.DataObject, sentence_end: bool, beam: float) -> None:
+    sentences = data.draw(st.lists(SENTENCES, min_size=1, max_size=30, unique=True))
+    numbers = np.random.default_rng(data.draw(st.integers(0, 9)))
+    hypotheses = [
+        Hypothesis(words, numbers.uniform(-9, 0), -1.0, word_ngrams=(*numbers.uniform(-9, 0, len(words) + 1).tolist(),))
+        for words in sentences
+    ]
+    weights = Weights(0.5, 2.0, 0.25, linear=0.2)
+    state = state_after(NBEST[0], model)
+    everybody = rescore(hypotheses, model, weights, state, sentence_end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("asr.decoder.rescore.KEPT", 3)
+        left = rescore(hypotheses, model, weights, state, sentence_end, beam)
+    names = {found.words for found in left}
+    expected = [found for found in everybody if found.words in names]
+    assert [found.words for found in left] == [found.words for found in expected]
+    assert [found.lstm for found in left] == pytest.approx([found.lstm for found in expected], abs=1e-4)
+    assert hypotheses[0].words in names
+    assert len(names) >= min(3, len(sentences))
+    assert len(names) == len(sentences) or beam < 1e9
+
+
+@given(sentences=st.lists(SENTENCES, min_size=4, max_size=30, unique=True), beam=st.floats(0.5, 9))
+def test_exactly_those_too_far_behind_are_given_up(
+    model: LstmModel, sentences: list[tuple[str, ...]], beam: float
+) -> None:
+    """If the n-gram foretells just what the model will say."""
+    weights = Weights(0.0, 1.0, 0.0)
+    scores = word_scores(sentences, model)
+    hypotheses = [
+        Hypothesis(words, 0.0, 0.0, word_ngrams=(*ngrams.tolist(),))
+        for words, ngrams in zip(sentences, scores, strict=True)
+    ]
+    totals = {words: ngrams.sum() for words, ngrams in zip(sentences, scores, strict=True)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("asr.decoder.rescore.KEPT", 2)
+        names = {found.words for found in rescore(hypotheses, model, weights, beam=beam)}
+    bound = min(max(totals.values()) - beam, sorted(totals.values())[-2])
+    assert {words for words, total in totals.items() if total > bound + 1e-3} <= names
+    assert all(total > bound - 1e-3 for words, total in totals.items() if words in names and words != sentences[0])
+
+
+def test_every_model_reads_only_who_is_left(any_model: LanguageModel[Any]) -> None:
+    asked = []
+
+    def race(depth: int, log_probs: np.ndarray) -> np.ndarray:
+        asked.append(depth)
+        return np.array([text.startswith("HOW TO WRECK") or depth < 3 for text in TEXTS])
+
+    everything = word_scores(NBEST, any_model)
+    read = word_scores(NBEST, any_model, race=race)
+    assert asked == [1, 2, 3, 4, 5, 6, 7]
+    for text, scores, whole in zip(TEXTS, read, everything, strict=True):
+        seen = len(whole) if text.startswith("HOW TO WRECK") else 3
+        assert scores[:seen] == pytest.approx(whole[:seen], abs=1e-5)
+        assert not scores[seen:].any()
 
 
 def test_the_ngram_is_mixed_in_word_by_word(model: LstmModel) -> None:

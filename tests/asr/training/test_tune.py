@@ -19,10 +19,9 @@ from asr.training.tune import (
     Tuned,
     Utterance,
     cross_validate,
-    nbest_lists,
     parts,
     read_utterances,
-    search,
+    second_lists,
     surface,
     tune_beam,
     tune_weights,
@@ -88,6 +87,16 @@ def test_linear_is_the_share_of_the_ngram_in_each_words_probability() -> None:
         assert lists.wer(Weights(0, 1, 0)) == wer
 
 
+def test_each_corpus_counts_the_same() -> None:
+    """Ten of a hundred words or one of ten: the geometric mean of the corpora's rates."""
+    good, bad = [hypothesis("A " * 10, 0)], [hypothesis("A " * 9 + "B", 0)]
+    lists = NbestLists([good] * 3 + [bad] * 2, [["A"] * 10] * 5, None, ["read"] * 4 + ["talk"])
+    assert lists.corpora.tolist() == ["read", "talk"]
+    assert lists.wers(Weights(0, 0, 0)).tolist() == [2.5, 10]
+    assert lists.wer(Weights(0, 0, 0)) == pytest.approx(5)
+    assert NbestLists([good, bad], [["A"] * 10] * 2, None, ["a", "b"]).wer(Weights(0, 0, 0)) == pytest.approx(1)
+
+
 def test_lists_of_unequal_length() -> None:
     lists = NbestLists([[hypothesis("A", -9)], [hypothesis("B", -5), hypothesis("C", -6)]], [["A"], ["B"]])
     assert lists.wer(Weights(0, 0, 0)) == 0.0
@@ -102,13 +111,15 @@ def test_surface() -> None:
 
 
 def test_weights_prefer_what_rescoring_by_them_ranks_first(recognizer: Recognizer, utterances: list[Utterance]) -> None:
-    found = search(recognizer, utterances, recognizer.search.weights, recognizer.search.config)
+    first, config = recognizer.search.weights, recognizer.search.config
+    found = [recognizer.search.decode(item.log_probs) for item in utterances]
     preferred = set()
     for lstm, linear in ((0.0, 0.0), (2.0, 0.0), (2.0, 0.5), (6.0, 0.3), (6.0, 0.9)):
         weights = Weights(0.1, lstm, 4.0, linear)
         best = [rescore(nbest, recognizer.lstm, weights)[0].words for nbest in found]
         said = [replace(item, reference=list(words)) for item, words in zip(utterances, best, strict=True)]
-        assert nbest_lists(found, said, recognizer.lstm).wer(weights) == 0.0
+        lists, _ = second_lists(recognizer, said, first, weights, config)
+        assert lists.wer(weights) == 0.0
         preferred.add(tuple(best))
     assert len(preferred) > 2
 
@@ -156,9 +167,21 @@ def test_a_part_is_measured_by_weights_of_the_others(recognizer: Recognizer, utt
     for number, item in enumerate(utterances):
         tuned = tune_weights(recognizer, [*utterances[:number], *utterances[number + 1 :]])
         assert (tuned.first_pass, tuned.second_pass) == (folds.first_pass[number], folds.second_pass[number])
-        found = search(recognizer, [item], tuned.first_pass, recognizer.search.config)
-        errors += nbest_lists(found, [item], recognizer.lstm).wer(tuned.second_pass) * len(item.reference)
-    assert folds.second_wer == pytest.approx(errors / sum(len(item.reference) for item in utterances), abs=0.01)
+        both = tuned.first_pass, tuned.second_pass
+        lists, _ = second_lists(recognizer, [item], *both, recognizer.search.config)
+        errors += lists.wer(tuned.second_pass) * len(item.reference)
+    (rates,) = folds.corpora
+    assert rates.second_wer == pytest.approx(errors / sum(len(item.reference) for item in utterances), abs=0.01)
+
+
+@pytest.mark.usefixtures("few")
+def test_parts_of_several_corpora_are_measured_by_corpus(recognizer: Recognizer, utterances: list[Utterance]) -> None:
+    """The second corpus is the first again, in which nothing is right: whatever counts, it changes nothing."""
+    wrong = [replace(item, reference=["X"] * 40, corpus="wrong") for item in utterances]
+    alone, both = (cross_validate(recognizer, items, 2) for items in (utterances, [*wrong, *utterances]))
+    assert [rates.corpus for rates in both.corpora] == ["", "wrong"]
+    assert both.corpora[0] == alone.corpora[0]
+    assert both.corpora[1].second_wer == 100
 
 
 def test_emissions_are_kept(
@@ -198,7 +221,7 @@ def test_settings_are_written_into_the_bundle(tiny_bundle: Path, tmp_path: Path)
 
 def test_weights_at_the_edge_are_told() -> None:
     inside, most = Weights(0.5, 0.5, 0.5), max(tune.TRIED["word"])
-    at_edge = Tuned(replace(inside, word=most), 0, replace(inside, linear=0.0), 0, BeamConfig(), [], [], None)
+    at_edge = Tuned(replace(inside, word=most), 0, replace(inside, linear=0.0), 0, [], BeamConfig(), [], [], None)
     assert at_edge.at_the_edge() == [f"first pass: word {most:g}"]
 
 
@@ -224,6 +247,10 @@ def test_the_command(tiny_bundle: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "WER of the second pass by lstm (down) and ngram (across)" in result.stdout
     assert "ms of search a second of audio" in result.stdout
+    (again := tmp_path / "again").symlink_to(DATA)
+    result = CliRunner().invoke(app, [*command, "--data", str(again), "--limit", "2", "--folds", "2"])
+    assert result.exit_code == 0
+    assert result.stdout.count(f"{again}: first pass WER") == 2  # of all recordings, and by weights of other parts
 
 
 def test_references_without_words(recognizer: Recognizer, utterances: list[Utterance]) -> None:

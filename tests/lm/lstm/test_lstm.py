@@ -97,6 +97,8 @@ def test_the_model_in_numpy_is_the_network(
         tree = PrefixTree(sentences)
         of_tree = model.score_tree(tree, before)
         assert of_tree.dtype == np.float32
+        at_every_depth = model.score_tree(tree, before, lambda depth, _: np.arange(*tree.starts[depth : depth + 2]))  # noqa: B023
+        assert at_every_depth == pytest.approx(of_tree, abs=1e-5)
         of_sequences = model.log_probs([[*said, *words] for words in sentences])
         for words, nodes, of_sequence in zip(sentences, tree.paths, of_sequences, strict=True):
             read = torch.tensor([END, *said, *words])[:, None]
