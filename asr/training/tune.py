@@ -37,8 +37,8 @@ TRIED = {
     "word": [0.25 * step for step in range(-6, 9)],
 }
 ROUNDS = 2  # of each pass with the weights that its lists before asked for
-LISTED = 100  # hypotheses that the first pass's weights are tuned on, which is for the best
-FURTHER = 2.0  # times as far behind as otherwise a hypothesis is still read: under other weights it may be the best
+LISTED = 100  # hypotheses that the first pass's weights and the beam are tuned on: enough to tell them apart
+FURTHER = 1.5  # times as far behind as otherwise a hypothesis is still read: under other weights it may be the best
 LEAST = 0.1  # per cent: what a lower WER of one of several corpora counts as, or nothing else would count
 EQUAL = 0.05  # points of WER: weights that differ by less are equally good
 SIZES = (100, 200, 400, 800, 1600)
@@ -226,7 +226,7 @@ def first_lists(
     recognizer: Recognizer, utterances: Sequence[Utterance], weights: Weights, config: BeamConfig
 ) -> NbestLists:
     """The first pass's n-best lists under other weights and another beam than the recogniser's."""
-    search = _search(recognizer, weights, replace(config, nbest=min(config.nbest, LISTED)))
+    search = _search(recognizer, weights, _short(config))
     lists = [search.decode(item.log_probs) for item in progress_bar(utterances, "search", len(utterances))]
     return NbestLists(lists, [item.reference for item in utterances], None, [item.corpus for item in utterances])
 
@@ -246,6 +246,10 @@ def second_lists(
         scores += its_scores
     references = [item.reference for item in utterances]
     return NbestLists(lists, references, scores, [item.corpus for item in utterances]), spent
+
+
+def _short(config: BeamConfig) -> BeamConfig:
+    return replace(config, nbest=min(config.nbest, LISTED))
 
 
 def _search(recognizer: Recognizer, weights: Weights, config: BeamConfig) -> BeamSearch:
@@ -271,9 +275,10 @@ def tune_beam(
 ) -> tuple[BeamConfig, list[BeamTrial]]:
     """The smallest size, then the smallest score, whose WER is within MARGIN of the widest beam's; and all trials."""
     seconds = FRAME_SECONDS * sum(len(item.log_probs) for item in utterances)
+    short = _short(recognizer.search.config)
 
     def tried(size: int, score: float) -> BeamTrial:
-        config = replace(recognizer.search.config, size=size, score=score)
+        config = replace(short, size=size, score=score)
         lists, spent = second_lists(recognizer, utterances, first, second, config)
         return BeamTrial(size, score, round(lists.wer(second), 2), round(1000 * spent / seconds, 2))
 
