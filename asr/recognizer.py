@@ -72,7 +72,7 @@ USUAL_NATS = 4.0  # by which a hot word is preferred
 # Of a grammar: nats that anything else than its phrases costs a frame, and that each phrase, or other word, adds.
 REJECTION, PHRASE = 1.5, -4.0
 MOST_WAYS = 16  # to pronounce a phrase
-LOOKED_AT = 10  # hypotheses of a stream before its utterance has ended
+LOOKED_AT = 100  # hypotheses of a stream before its utterance has ended: of fewer, words seem surer than they are
 
 
 @dataclass(frozen=True)
@@ -216,13 +216,20 @@ class Recognizer:
         return BeamSearch(search.tree, search.ngram, search.vocabulary, config, Weights(0, 0, -1))
 
     def decode(
-        self, log_probs: np.ndarray, context: Context = NOTHING_SAID, sentence_end: bool = True
+        self,
+        log_probs: np.ndarray,
+        context: Context = NOTHING_SAID,
+        sentence_end: bool = True,
+        promised: Sequence[str] = (),
     ) -> list[Hypothesis]:
-        """Both passes over log-probs [T, units]: hypotheses, best first. sentence_end: does a sentence end there?"""
+        """Both passes over log-probs [T, units]: hypotheses, best first.
+
+        sentence_end: does a sentence end there? promised: words that all shall begin with, unless none does.
+        """
         search = copy.copy(self.search)  # of which every thread needs its own
         search.reset(context.words)
         search.accept(log_probs)
-        return self._rescored(search.finish(sentence_end), context, sentence_end)
+        return self._rescored(keeping(promised, search.finish(sentence_end)), context, sentence_end)
 
     def _rescored(self, hypotheses: list[Hypothesis], context: Context, sentence_end: bool) -> list[Hypothesis]:
         """The second pass."""
@@ -458,12 +465,12 @@ class Recognizer:
 
     def _decode_chunk(self, chunk: Undecoded) -> Decoded:
         log_probs, left = chunk.log_probs, chunk.log_probs[:0]
-        hypotheses = keeping(chunk.promised, self.decode(log_probs, chunk.context, chunk.pause))
+        hypotheses = self.decode(log_probs, chunk.context, chunk.pause, chunk.promised)
         if not chunk.pause:
             # What comes before the seam is searched again, so that hypotheses and scores are of no other frames.
             end = seam(hypotheses[0].times, len(log_probs))
             log_probs, left = log_probs[:end], log_probs[end:]
-            hypotheses = keeping(chunk.promised, self.decode(log_probs, chunk.context, sentence_end=False))
+            hypotheses = self.decode(log_probs, chunk.context, sentence_end=False, promised=chunk.promised)
         context = self._after(hypotheses[0].words, chunk.context, chunk.pause)
         sure = confidences(hypotheses, self.weights, self.calibration)
         return Decoded(len(log_probs), hypotheses[: chunk.nbest], sure, context, left)
