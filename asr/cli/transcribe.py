@@ -65,10 +65,7 @@ def transcribe(
         bool, typer.Option("--confidence", help="How sure each word is, 0 to 1. json and ctm have it anyway.")
     ] = False,
     nbest: Annotated[
-        int | None,
-        typer.Option(
-            help="Hypotheses of each segment in json, at most; those far behind aren't read.", min=1, show_default="10"
-        ),
+        int | None, typer.Option(help="Hypotheses of each segment in json.", min=1, show_default="10")
     ] = None,
     start: Annotated[str, typer.Option(help="Begin there.", metavar="TIME")] = "0",
     end: Annotated[

@@ -32,7 +32,7 @@ class BeamConfig:
 
     size: Count = 300  # of the beam: hypotheses that outlive a frame
     score: Limit = 18.0  # nats below the best at which a hypothesis is given up
-    nbest: Count = 1000  # hypotheses that the second pass hears of
+    nbest: Count = 100  # hypotheses that the second pass hears of
     # Hypotheses that the n-gram can't tell apart any more share a place in the beam: are their probabilities added
     # there, or does the best stand for all? A score means the same either way, but only sums give posteriors.
     add: bool = True
@@ -50,7 +50,7 @@ class DecoderConfig:
     beam: BeamConfig
     first_pass: Weights
     second_pass: Weights
-    rescoring_beam: Limit = 6.0  # nats behind the best at which the second pass gives a hypothesis up
+    rescoring_beam: Limit = math.inf  # nats behind the best at which the second pass gives a hypothesis up
     # Does the LSTM remember what was said in sentences of a recording before the current one? It gained nothing where
     # that was tried (RESULTS.md).
     carry_context: bool = False

@@ -1,7 +1,7 @@
 """The second pass: the hypotheses of a beam search scored anew by a language model of unlimited memory.
 
-Of a thousand hypotheses few may win. They are read side by side, a word at a time, and those that have fallen behind
-are read no further: that takes less time than to read the first pass's hundred best to their ends, and finds more.
+Of many hypotheses few may win. They are read side by side, a word at a time, and those that have fallen behind may be
+read no further: so a thousand take no more time than the first pass's hundred best do to their ends.
 """
 
 import math
