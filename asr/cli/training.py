@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from asr.decoder.hypothesis import Weights
     from asr.lexicon.units import Units
     from asr.training.calibrate import Calibrated
-    from asr.training.tune import Tuned
+    from asr.training.tune import CorpusErrors, Tuned
 
 
 class UnitKind(StrEnum):
@@ -204,12 +204,10 @@ def print_tuned(tuned: "Tuned") -> None:
     print(f"beam:         size {tuned.beam.size}  score {tuned.beam.score:g}")
     if len(tuned.corpora) > 1:
         print()
-        for item in tuned.corpora:
-            print(f"{item.corpus}: first pass WER {item.first_wer:.2f} %, second pass {item.second_wer:.2f} %")
+        print_corpora(tuned.corpora)
     if tuned.folds:
         print("\nby weights of other parts")
-        for item in tuned.folds.corpora:
-            print(f"{item.corpus}: first pass WER {item.first_wer:.2f} %, second pass {item.second_wer:.2f} %")
+        print_corpora(tuned.folds.corpora)
         for part, (one, two) in enumerate(zip(tuned.folds.first_pass, tuned.folds.second_pass, strict=True), 1):
             print(f"part {part}: first pass {describe(one)}; second pass {describe(two)}")
     for name, surface in zip(("first pass", "second pass", "second pass"), tuned.surfaces, strict=True):
@@ -220,6 +218,12 @@ def print_tuned(tuned: "Tuned") -> None:
     print("\n  size  score    WER  ms of search a second of audio")
     for trial in tuned.beam_trials:
         print(f"{trial.size:6d}  {trial.score:5g}  {trial.wer:5.2f}  {trial.milliseconds:.1f}")
+
+
+def print_corpora(corpora: Sequence["CorpusErrors"]) -> None:
+    """Print the WER of each corpus."""
+    for item in corpora:
+        print(f"{item.corpus}: first pass WER {item.first_wer:.2f} %, second pass {item.second_wer:.2f} %")
 
 
 def describe(weights: "Weights") -> str:

@@ -102,7 +102,7 @@ def fill_in(hypotheses: Sequence[Hypothesis], scores: Sequence[np.ndarray], weig
         ngrams = np.fromiter(chain.from_iterable(hypothesis.word_ngrams for hypothesis in hypotheses), np.float64)
         if len(ngrams) != len(log_probs):
             raise ValueError(f"{len(log_probs)} words can't be mixed with the n-gram's scores of {len(ngrams)}")
-        log_probs = np.log((1 - weights.linear) * np.exp(log_probs) + weights.linear * np.exp(ngrams))
+        log_probs = _mixed(log_probs, ngrams, weights.linear)
     lengths = [len(words) for words in scores]
     sums = np.add.reduceat(log_probs, np.cumsum([0, *lengths[:-1]]))
     return [replace(hypothesis, lstm=lstm) for hypothesis, lstm in zip(hypotheses, sums.tolist(), strict=True)]
@@ -114,6 +114,11 @@ def state_after(
     """The model's state after words, which begin at `state`, and the sentence end, unless the sentence goes on."""
     end = [END] if sentence_end else []
     return model.read(model.initial() if state is None else state, [*model.vocabulary.encode(words), *end])
+
+
+def _mixed(log_probs: np.ndarray, ngrams: np.ndarray, linear: float) -> np.ndarray:
+    """log P of words with the n-gram's share `linear` in it; see Weights."""
+    return np.log((1 - linear) * np.exp(log_probs) + linear * np.exp(ngrams))
 
 
 class _BeamRace:
@@ -131,8 +136,7 @@ class _BeamRace:
 
     def __call__(self, depth: int, log_probs: np.ndarray) -> np.ndarray:
         read = self.running & (self._lengths >= depth)
-        linear, ngrams = self._weights.linear, self._ngrams[read, depth - 1]
-        mixed = np.log((1 - linear) * np.exp(log_probs[read], dtype=np.float64) + linear * np.exp(ngrams))
+        mixed = _mixed(log_probs[read].astype(np.float64), self._ngrams[read, depth - 1], self._weights.linear)
         self._totals[read] += self._weights.lstm * mixed
         estimates = self._totals[self.running] + self._weights.lstm * self._to_come[self.running, depth]
         if len(estimates) > KEPT:
@@ -165,5 +169,7 @@ def _score_tree(
         nodes, rows = tree.children(reached, depth)
         log_probs[nodes], after = model.score([states[row] for row in rows], tree.words[nodes].tolist())
         reached = choose(depth, log_probs) if choose else nodes
+        if not len(reached):
+            break
         states = [after[row] for row in np.searchsorted(nodes, reached)]
     return log_probs

@@ -200,11 +200,10 @@ def surface(lists: NbestLists, chosen: Weights, row: str, column: str) -> Surfac
 
 @dataclass(frozen=True)
 class TunedWeights:
-    """Weights for both passes, and the n-best lists that they were found on."""
+    """Weights for both passes, and the n-best lists that the second's were found on."""
 
     first_pass: Weights
     second_pass: Weights
-    first_lists: NbestLists
     second_lists: NbestLists
 
 
@@ -219,7 +218,7 @@ def tune_weights(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Tun
     for _ in range(ROUNDS):
         rescored, _ = second_lists(recognizer, utterances, first, second, config)
         second, _ = rescored.best(everything)
-    return TunedWeights(first, second, first_lists(recognizer, utterances, first, config), rescored)
+    return TunedWeights(first, second, rescored)
 
 
 def first_lists(
@@ -393,18 +392,17 @@ def tune(recognizer: Recognizer, utterances: Sequence[Utterance], folds: int = 1
     cross_validation = cross_validate(recognizer, utterances, folds) if folds > 1 else None
     tuned = tune_weights(recognizer, utterances)
     first, second = tuned.first_pass, tuned.second_pass
+    lists = first_lists(recognizer, utterances, first, recognizer.search.config)
     beam, trials = tune_beam(recognizer, utterances, first, second)
     return Tuned(
         first_pass=first,
-        first_wer=round(tuned.first_lists.wer(first), 2),
+        first_wer=round(lists.wer(first), 2),
         second_pass=second,
         second_wer=round(tuned.second_lists.wer(second), 2),
-        corpora=_corpus_errors(
-            tuned.first_lists.corpora.tolist(), tuned.first_lists.wers(first), tuned.second_lists.wers(second)
-        ),
+        corpora=_corpus_errors(lists.corpora.tolist(), lists.wers(first), tuned.second_lists.wers(second)),
         beam=beam,
         surfaces=[
-            surface(tuned.first_lists, first, "ngram", "word"),
+            surface(lists, first, "ngram", "word"),
             surface(tuned.second_lists, second, "lstm", "ngram"),
             surface(tuned.second_lists, second, "lstm", "linear"),
         ],

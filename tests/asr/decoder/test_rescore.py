@@ -126,6 +126,8 @@ def test_every_model_reads_only_who_is_left(any_model: LanguageModel[Any]) -> No
         seen = len(whole) if text.startswith("HOW TO WRECK") else 3
         assert scores[:seen] == pytest.approx(whole[:seen], abs=1e-5)
         assert not scores[seen:].any()
+    nobody = word_scores(NBEST, any_model, race=lambda depth, log_probs: np.zeros(len(NBEST), bool))
+    assert not any(scores[1:].any() for scores in nobody)
 
 
 def test_the_ngram_is_mixed_in_word_by_word(model: LstmModel) -> None:
