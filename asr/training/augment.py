@@ -1,4 +1,7 @@
-"""Augmentation of log-mel batches: speed and pitch, trimmed ends, noise, narrow bands, and SpecAugment's masks."""
+"""Augmentation of log-mel batches: speed and pitch, trimmed ends, noise, narrow bands, and SpecAugment's masks.
+
+What moves sound in time can be drawn for pairs: the two halves of a batch [2 B, T, 80] then get the same.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +21,13 @@ class SpeedPerturbation(nn.Module):
         super().__init__()
         self.slowest, self.fastest = slowest, fastest
 
-    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, lengths: Tensor, paired: bool = False) -> tuple[Tensor, Tensor]:
         """features [B, T, 80], lengths [B] -> the same with T and lengths divided by each utterance's speed."""
         batch, frames, _ = features.shape
         device = features.device
-        speed = torch.empty(batch, device=device).uniform_(self.slowest, self.fastest)
+        speed = torch.empty(batch // 2 if paired else batch, device=device).uniform_(self.slowest, self.fastest)
+        if paired:
+            speed = speed.repeat(2)
         new_lengths = (lengths / speed).long().clamp(min=1)
         time = torch.arange(int(new_lengths.max()), device=device) * speed[:, None]
         bins = hertz_to_bin(bin_to_hertz(torch.arange(MELS, device=device)) / speed[:, None])
@@ -89,10 +94,13 @@ class Crops(nn.Module):
         super().__init__()
         self.frames = frames
 
-    def forward(self, features: Tensor, lengths: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, lengths: Tensor, least: Tensor, paired: bool = False) -> tuple[Tensor, Tensor]:
         """features [B, T, 80], lengths [B], and at least so many frames that are left, [B] -> the same, shorter."""
         most = torch.minimum(lengths // 5, (lengths - least) // 2).clamp(0, self.frames)[:, None]
-        first, last = ((torch.rand(len(lengths), 2, device=lengths.device) * (most + 1)).long()).unbind(1)
+        draws = torch.rand(len(lengths) // 2 if paired else len(lengths), 2, device=lengths.device)
+        if paired:
+            draws = draws.repeat(2, 1)
+        first, last = (draws * (most + 1)).long().unbind(1)
         lengths = lengths - first - last
         place = first[:, None] + torch.arange(int(lengths.max()), device=lengths.device)
         cropped = features.gather(1, place.clamp(max=features.shape[1] - 1)[..., None].expand(-1, -1, MELS))

@@ -5,7 +5,7 @@ import inspect
 import json
 import os
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import islice, pairwise
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ITEMS_A_PROCESS = 500  # at least: a process takes seconds to start, their features no longer
 BATCHES_AHEAD = 4
+MOST_APART = 2  # frames, between the lengths of an utterance and a copy: what resampling may round off
 
 
 class Batch(NamedTuple):
@@ -40,6 +41,8 @@ class Batch(NamedTuple):
     share: of the units of a step, times the number of batches in it. A step's loss a unit is the mean over its batches
     of share times loss a unit. It is 0 of a batch that only keeps a process busy, where there is none for it. Without
     labels it is the share of the frames.
+
+    paired: it holds each utterance twice: the second half are other hearings of the first, in the same order, as long.
     """
 
     features: Tensor
@@ -47,6 +50,7 @@ class Batch(NamedTuple):
     labels: Tensor
     label_lengths: Tensor
     share: float
+    paired: bool = False
 
 
 class FeatureStore:
@@ -60,7 +64,8 @@ class FeatureStore:
     def __init__(self, manifest: Path, cache: Path) -> None:
         if not manifest.exists():
             raise FileNotFoundError(f"{manifest}: no such manifest; make it with 'data-prep manifest'")
-        lists = sorted(manifest.glob("cuts.*.jsonl.gz")) if manifest.is_dir() else [manifest]
+        self.manifest = manifest
+        self._lists = lists = sorted(manifest.glob("cuts.*.jsonl.gz")) if manifest.is_dir() else [manifest]
         name = hashlib.sha256(inspect.getsource(features).encode())
         for file in lists:
             name.update(file.read_bytes())
@@ -93,6 +98,13 @@ class FeatureStore:
         unfinished.write_text(json.dumps({"frames": frames, "texts": texts}))
         unfinished.rename(self._index_file)  # the index stands only beside complete data
 
+    def ids(self) -> Iterator[str]:
+        """The ids of the utterances. They stand in the manifest alone."""
+        for file in self._lists:
+            with open_text(file) as lines:
+                for line in lines:
+                    yield json.loads(line)["id"]
+
     def __len__(self) -> int:
         return len(self.frames)
 
@@ -124,29 +136,57 @@ def _on_all_cores(function: Callable[[Any], Any], items: Iterable[Any], count: i
             yield from pool.map(function, some, chunksize=8)
 
 
+class Utterance(NamedTuple):
+    """The place of an utterance, its labels, how often an epoch hears it, and the places of its changed copies."""
+
+    store: FeatureStore
+    number: int  # in the store
+    labels: list[int]
+    weight: float
+    copies: Sequence[tuple[FeatureStore, int]] = ()
+
+    @property
+    def frames(self) -> int:
+        return int(self.store.frames[self.number])
+
+    def second_hearing(self, draw: float) -> np.ndarray:
+        """The features of one of the copies, float16 [about T, 80], or its own if it has none; draw: 0 to below 1."""
+        store, number = self.copies[int(draw * len(self.copies))] if self.copies else (self.store, self.number)
+        return store[number]
+
+
 class Utterances(ABC):
     """Utterances of several stores, each with its labels and how often it is heard an epoch."""
 
-    items: list[tuple[FeatureStore, int, list[int], float]]  # store, number in it, labels, weight
+    items: list[Utterance]
     dropped: dict[str, int]  # how many are left out, by reason
 
     @abstractmethod
     def size(self, member: int) -> int:
         """What an utterance counts for in the loss of a step."""
 
-    def batch(self, members: Sequence[int], share: float = 1.0) -> Batch:
-        """The utterances of these positions, padded with zeros to the longest."""
-        stores = [self.items[member] for member in members]
-        lengths = torch.tensor([store.frames[index] for store, index, _, _ in stores])
-        padded = torch.zeros(len(stores), int(lengths.max()), MELS)
-        for row, (store, index, _, _) in zip(padded, stores, strict=True):
-            row[: store.frames[index]] = torch.from_numpy(np.asarray(store[index], dtype=np.float32))
+    def batch(self, members: Sequence[int], share: float = 1.0, draws: Sequence[float] | None = None) -> Batch:
+        """The utterances of these positions, padded with zeros to the longest.
+
+        draws: of each a number from 0 to below 1, for a paired batch; by it the second hearing is chosen.
+        """
+        items = [self.items[member] for member in members]
+        sounds = [item.store[item.number] for item in items]
+        if draws is not None:
+            sounds += [item.second_hearing(draw) for item, draw in zip(items, draws, strict=True)]
+            items *= 2
+        lengths = torch.tensor([item.frames for item in items])
+        padded = torch.zeros(len(items), int(lengths.max()), MELS)
+        for row, item, sound in zip(padded, items, sounds, strict=True):
+            real = sound[: item.frames]  # a copy may be a frame longer
+            row[: len(real)] = torch.from_numpy(np.asarray(real, dtype=np.float32))
         return Batch(
             padded,
             lengths,
-            torch.tensor([unit for _, _, labels, _ in stores for unit in labels]),
-            torch.tensor([len(labels) for _, _, labels, _ in stores]),
+            torch.tensor([unit for item in items for unit in item.labels]),
+            torch.tensor([len(item.labels) for item in items]),
             share,
+            draws is not None,
         )
 
 
@@ -155,28 +195,39 @@ class UnlabelledUtterances(Utterances):
 
     def __init__(self, stores: Sequence[FeatureStore], weights: Sequence[float], least: int):
         self.items = [
-            (store, index, [], weight)
+            Utterance(store, index, [], weight)
             for store, weight in zip(stores, weights, strict=True)
             for index in np.flatnonzero(store.frames > least).tolist()
         ]
         self.dropped = {"too short": sum(map(len, stores)) - len(self.items)}
 
     def size(self, member: int) -> int:
-        store, index, _, _ = self.items[member]
-        return int(store.frames[index])
+        return self.items[member].frames
 
 
 class LabelledUtterances(Utterances):
     """Utterances with the units of what is said in them.
 
     Those whose units don't fit into their frames (CTC needs a frame a unit, and a blank between equal ones) even when
-    spoken `fastest` times as fast are left out, and those without words; `dropped` counts them by reason.
+    spoken `fastest` times as fast are left out, and those without words; `dropped` counts them by reason, and copies
+    that are longer or shorter than what they are of.
     """
 
-    def __init__(self, stores: Sequence[FeatureStore], weights: Sequence[float], units: Units, fastest: float):
+    def __init__(
+        self,
+        stores: Sequence[FeatureStore],
+        weights: Sequence[float],
+        units: Units,
+        fastest: float,
+        copies: Sequence[Sequence[FeatureStore]] = (),
+    ) -> None:
+        """copies: for each store those with changed copies of its utterances, see `matched`."""
         self.dropped = {"no words": 0, "too short for its words": 0}
         self.items = []
-        for store, weight in zip(stores, weights, strict=True):
+        for store, weight, changed in zip(stores, weights, copies or [()] * len(stores), strict=True):
+            copies_of, unfit = matched(store, changed)
+            if changed:
+                self.dropped["copies of another length"] = self.dropped.get("copies of another length", 0) + unfit
             for index, text in enumerate(store.texts):
                 labels = encode(units, normalize(text))
                 repeats = sum(a == b for a, b in pairwise(labels))
@@ -186,10 +237,35 @@ class LabelledUtterances(Utterances):
                 elif len(labels) + repeats > room:
                     self.dropped["too short for its words"] += 1
                 else:
-                    self.items.append((store, index, labels, weight))
+                    self.items.append(Utterance(store, index, labels, weight, copies_of.get(index, ())))
 
     def size(self, member: int) -> int:
-        return len(self.items[member][2])
+        return len(self.items[member].labels)
+
+
+def matched(
+    store: FeatureStore, copies: Sequence[FeatureStore]
+) -> tuple[dict[int, list[tuple[FeatureStore, int]]], int]:
+    """The copies of each utterance, by its number in the store; and how many are left out, of another length.
+
+    The id of a copy is that of the utterance, "-" and a version, as `data-prep augment` has it. Raises ValueError if a
+    store of copies has none.
+    """
+    numbers = {name: number for number, name in enumerate(store.ids())} if copies else {}
+    found: defaultdict[int, list[tuple[FeatureStore, int]]] = defaultdict(list)
+    unfit = 0
+    for other in copies:
+        originals = [name.rpartition("-")[0] for name in other.ids()]
+        if numbers.keys().isdisjoint(originals):
+            raise ValueError(f"{other.manifest}: no copies of {store.manifest}, whose ids would be ID-VERSION")
+        for copy, name in enumerate(originals):
+            if name not in numbers:  # of an utterance that is no longer trained on
+                continue
+            if abs(other.frames[copy] - store.frames[numbers[name]]) > MOST_APART:
+                unfit += 1
+            else:
+                found[numbers[name]].append((other, copy))
+    return found, unfit
 
 
 class BatchLoader:
@@ -198,6 +274,8 @@ class BatchLoader:
     Utterances of similar length share a step, and steps come in random order. A step is dealt out to `ranks` processes,
     in `accumulate` batches each, of about `seconds` of padded speech. So which utterances it has depends only on the
     product of the three. `state_dict` lets Lightning resume in the middle of an epoch where the killed run stopped.
+
+    Paired batches hold each utterance and a second hearing of it, drawn from its copies; `seconds` are of both.
     """
 
     def __init__(
@@ -208,17 +286,19 @@ class BatchLoader:
         accumulate: int = 1,
         rank: int = 0,
         ranks: int = 1,
+        paired: bool = False,
     ) -> None:
-        """seed None: always the same batches, the longest first, for evaluation."""
-        self._data, self._seed = data, seed
+        """seed None: always the same batches, the longest first, for evaluation; they aren't paired."""
+        self._data, self._seed, self._paired = data, seed, paired
         self._accumulate, self._rank, self._parts = accumulate, rank, accumulate * ranks
-        self._frames = 100 * seconds * self._parts
+        self._frames = 100 * seconds * self._parts / (2 if paired else 1)
         self._epoch, self._done = 0, 0
         self._plan = self._planned()
 
-    def _planned(self) -> list[list[int]]:
-        frames = np.array([store.frames[index] for store, index, _, _ in self._data.items])
-        weights = np.array([weight for *_, weight in self._data.items])
+    def _planned(self) -> list[list[tuple[int, float]]]:
+        """The utterances of each step, and for each of them the draw of its second hearing."""
+        frames = np.array([item.frames for item in self._data.items])
+        weights = np.array([item.weight for item in self._data.items])
         if self._seed is None:
             repeats, jitter = np.ones(len(frames), dtype=int), np.zeros(len(frames))
         else:
@@ -236,17 +316,20 @@ class BatchLoader:
                 plan.append([])
                 longest = int(frames[member])
             plan[-1].append(member)
-        if self._seed is not None:
-            random.shuffle(plan)
-        return plan
+        if self._seed is None:
+            return [[(member, 0.0) for member in step] for step in plan]
+        random.shuffle(plan)
+        return [list(zip(step, random.random(len(step)).tolist(), strict=True)) for step in plan]
 
     def _batch(self, number: int) -> Batch:
         """The batch of this rank at a position in the epoch."""
         step, turn = divmod(number, self._accumulate)
-        members = self._plan[step]
-        part = members[self._rank * self._accumulate + turn :: self._parts]  # of all lengths, so that none has to wait
-        share = sum(map(self._data.size, part)) / sum(map(self._data.size, members))
-        return self._data.batch(part or members[-1:], share * self._parts)
+        planned = self._plan[step]
+        part = planned[self._rank * self._accumulate + turn :: self._parts]  # of all lengths, so that none has to wait
+        size = self._data.size
+        share = sum(size(member) for member, _ in part) / sum(size(member) for member, _ in planned)
+        members, draws = zip(*(part or planned[-1:]), strict=True)
+        return self._data.batch(members, share * self._parts, draws if self._paired else None)
 
     @property
     def epochs(self) -> float:

@@ -1,10 +1,12 @@
-"""What a model is trained for beside CTC: CTC-CRF, and APC, which needs no labels.
+"""What a model is trained for beside CTC: CTC-CRF, consistency, and APC, which needs no labels.
 
 CTC-CRF is the probability of the right units among all sequences, weighed by an n-gram of units. CTC asks for the right
 units whatever else the emissions allow, and takes frames for independent of each other. CTC-CRF (Xiang and Ou 2019)
 divides by what all sequences of units would score under a language model of units, so a model learns to tell the right
 sequence from the probable wrong ones, as maximum mutual information does, and leaves to the language model what that
 knows.
+
+Consistency (CR-CTC, Yao et al. 2024): two hearings of an utterance are to be read alike, frame by frame.
 
 APC, autoregressive predictive coding (Chung et al. 2019), foretells speech from the speech before it.
 """
@@ -19,6 +21,8 @@ from torch import Tensor, nn
 from asr.acoustic.model import SUBSAMPLING
 from asr.acoustic.network import padding_mask
 from asr.lexicon.units import BLANK
+
+SECOND_TEACHES = 0.3  # as much as the first hearing, which is the clearer one
 
 
 class UnitTrigram(nn.Module):
@@ -63,6 +67,20 @@ def crf_loss(
 ) -> Tensor:
     """-log P(labels | log-probs) of each utterance, [B]. ctc [B]: its CTC loss; for the others see torch's ctc_loss."""
     return ctc - trigram.log_prob(labels, label_lengths) + trigram.log_sum(log_probs, lengths)
+
+
+def consistency_loss(log_probs: Tensor, lengths: Tensor) -> Tensor:
+    """How differently the two hearings of each utterance are read: Kullback-Leibler divergences in nats, summed, [B].
+
+    log_probs [2 B, T', units], lengths [2 B]: the first hearings, then the second ones in the same order, as long. Each
+    half learns from the other one's probabilities, which stay as they are (Yao et al. 2024, arXiv 2410.05101). There
+    both count the same; here the second half are copies in rooms and noise, from which less can be learnt.
+    """
+    first, second = log_probs.chunk(2)
+    real = padding_mask(lengths[: len(first)], first.shape[1])[..., None]
+    to_second = nn.functional.kl_div(second, first.detach(), reduction="none", log_target=True)
+    to_first = nn.functional.kl_div(first, second.detach(), reduction="none", log_target=True)
+    return ((to_second + SECOND_TEACHES * to_first) * real).sum((1, 2))
 
 
 def apc_loss(predicted: Tensor, features: Tensor, lengths: Tensor, shift: int) -> tuple[Tensor, Tensor]:

@@ -19,9 +19,9 @@ from asr.audio.features import MELS
 from asr.lexicon.units import BLANK, Units
 from asr.training.augment import BandLimits, Crops, Masks, Noise, SpeedPerturbation
 from asr.training.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances, UnlabelledUtterances, Utterances
-from asr.training.criteria import UnitTrigram, apc_loss, crf_loss
+from asr.training.criteria import UnitTrigram, apc_loss, consistency_loss, crf_loss
 from lm.bundle import Dequantized, open_bundle
-from lm.settings import MOST, Count, Number, Positive, Share, Whole
+from lm.settings import MOST, Count, NotNegative, Number, Positive, Share, Whole
 from lm.training.engine import Budget, Training, fit, processes, read_checkpoint, read_settings
 
 CTC_SHARE = 0.1  # of CTC's loss that is added to CTC-CRF's
@@ -33,6 +33,7 @@ class Corpus:
 
     manifest: str
     weight: Positive = 1.0
+    copies: list[str] = field(default_factory=list)  # manifests by `data-prep augment`: for second hearings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,9 @@ class AcousticTrainConfig(Budget):
     frequency_mask_bins: Whole = 15
     time_masks: Whole = 2  # of so many frames at most
     time_mask_frames: Whole = 30
+    # Weight of the loss by which two hearings of an utterance are to be read alike. With it, or with `copies` of any
+    # corpus, batches hold each utterance twice: itself, and one of its copies, or itself again where it has none.
+    consistency: NotNegative = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,6 +75,13 @@ class AcousticTrainConfig(Budget):
             raise ValueError(
                 'pretrain = "apc" foretells what a model mustn\'t have heard: say model.bidirectional = false'
             )
+        if self.pretrain == "apc" and self.paired:
+            raise ValueError('pretrain = "apc" reads nothing that could be alike: leave out consistency and copies')
+
+    @property
+    def paired(self) -> bool:
+        """Whether batches hold each utterance twice."""
+        return self.consistency > 0 or any(corpus.copies for corpus in self.corpora)
 
 
 def read_config(path: Path) -> AcousticTrainConfig:
@@ -85,6 +96,7 @@ class AcousticTraining(Training):
         super().__init__(config)
         self.model = AcousticNetwork(AcousticConfig(units=units, **config.model))
         self.trigram = trigram
+        self.consistency = config.consistency
         self.speed = SpeedPerturbation(config.slowest, config.fastest)
         self.crops = Crops(config.crop_frames)
         self.noise = Noise(config.noise_share, config.quietest_noise, config.loudest_noise)
@@ -96,9 +108,9 @@ class AcousticTraining(Training):
 
     def augmented(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Features and lengths of a batch as they are heard this time, but for SpecAugment's masks."""
-        features, lengths = self.speed(batch.features, batch.lengths)
+        features, lengths = self.speed(batch.features, batch.lengths, batch.paired)
         if self.crops.frames:
-            features, lengths = self.crops(features, lengths, SUBSAMPLING * frames_needed(batch))
+            features, lengths = self.crops(features, lengths, SUBSAMPLING * frames_needed(batch), batch.paired)
         if self.noise.share:
             features = self.noise(features, lengths)
         if self.band_limits.share:
@@ -108,7 +120,10 @@ class AcousticTraining(Training):
     def loss(self, batch: Batch) -> Tensor:
         features, lengths = self.augmented(batch)
         log_probs, lengths = self.model(self.masks(features), lengths)
-        return self._criterion(log_probs, lengths, batch).sum() / batch.label_lengths.sum() * batch.share
+        loss = self._criterion(log_probs, lengths, batch).sum()
+        if self.consistency:
+            loss = loss + self.consistency * consistency_loss(log_probs, lengths).sum()
+        return loss / batch.label_lengths.sum() * batch.share
 
     def _criterion(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
         """The loss of each utterance, [B], from log-probs [B, T', units]."""
@@ -220,7 +235,8 @@ def train(config: AcousticTrainConfig, units: Units | None, output: Path, start_
         weights = [corpus.weight for corpus in corpora]
         data: Utterances
         if units:
-            data = LabelledUtterances(stores, weights, units, fastest)
+            copies = [[FeatureStore(Path(path), cache) for path in corpus.copies] for corpus in corpora]
+            data = LabelledUtterances(stores, weights, units, fastest, copies)
         else:  # the first frame that is foretold must be there, however fast the speech
             data = UnlabelledUtterances(stores, weights, math.ceil(SUBSAMPLING * (1 + config.apc_shift) * fastest))
         dropped = ", ".join(f"{count} {reason}" for reason, count in data.dropped.items())
@@ -231,11 +247,11 @@ def train(config: AcousticTrainConfig, units: Units | None, output: Path, start_
         return data
 
     heard = utterances(config.corpora, config.fastest)
-    training = BatchLoader(heard, config.batch_seconds, config.seed, config.accumulate, rank, ranks)
+    training = BatchLoader(heard, config.batch_seconds, config.seed, config.accumulate, rank, ranks, config.paired)
     dev = BatchLoader(utterances([Corpus(config.dev)], 1.0), config.batch_seconds, None, 1, rank, ranks)
     trigram = None
     if units and config.criterion == "crf":
-        trigram = UnitTrigram((labels for _, _, labels, _ in heard.items), len(units.symbols))
+        trigram = UnitTrigram((item.labels for item in heard.items), len(units.symbols))
     torch.manual_seed(config.seed)
     module = AcousticTraining(config, len(units.symbols), trigram) if units else ApcTraining(config)
     if start_from:

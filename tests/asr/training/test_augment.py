@@ -96,3 +96,15 @@ def test_crops_cut_ends_off_and_leave_as_much_as_is_needed() -> None:
     assert {1, 9} <= set(cropped[:50, 0, 0].tolist())
     assert {28, 29, 30} == set(left[50:75].tolist())
     assert (left[75:] == 30).all()
+
+
+def test_pairs_get_the_same_speed_and_the_same_crop() -> None:
+    torch.manual_seed(0)
+    features, lengths = torch.randn(4, 50, 80).repeat(2, 1, 1), torch.full((8,), 50)
+    fast, new_lengths = SpeedPerturbation(0.8, 1.2)(features, lengths, paired=True)
+    assert len(set(new_lengths[:4].tolist())) > 1  # each pair has its own
+    cropped, left = Crops(8)(features, lengths, torch.zeros(8), paired=True)
+    assert len(set(left[:4].tolist())) > 1
+    for heard, frames in (fast, new_lengths), (cropped, left):
+        torch.testing.assert_close(frames[:4], frames[4:])
+        torch.testing.assert_close(heard[:4], heard[4:])

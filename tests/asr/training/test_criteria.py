@@ -1,5 +1,6 @@
-"""CTC-CRF against sums over all paths and all sequences of units."""
+"""CTC-CRF against sums over all paths and all sequences of units; consistency against sums over frames."""
 
+import math
 from itertools import product
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import ctc_loss
 
-from asr.training.criteria import UnitTrigram, crf_loss
+from asr.training.criteria import SECOND_TEACHES, UnitTrigram, consistency_loss, crf_loss
 
 UNITS, FRAMES = 3, 5
 SEQUENCES = [[1, 2, 1], [2, 2], [1], [2, 1, 1, 2]]
@@ -86,3 +87,29 @@ def test_long_and_confident_emissions_do_not_underflow(trigram: UnitTrigram) -> 
     assert torch.isfinite(total).all()
     assert log_probs.grad is not None
     torch.testing.assert_close(log_probs.grad.sum(-1), torch.ones(1, 2000), rtol=1e-4, atol=1e-4)
+
+
+def test_consistency_is_the_divergence_of_all_real_frames() -> None:
+    first, second = emissions(2, seed=3), emissions(2, seed=4)
+    lengths = [FRAMES, 2]
+    expected = [0.0, 0.0]
+    for row, frame, unit in product(range(2), range(FRAMES), range(UNITS)):
+        if frame < lengths[row]:
+            p, q = float(first[row, frame, unit]), float(second[row, frame, unit])
+            expected[row] += math.exp(p) * (p - q) + SECOND_TEACHES * math.exp(q) * (q - p)
+    found = consistency_loss(torch.cat([first, second]), torch.tensor(lengths * 2))
+    torch.testing.assert_close(found, torch.tensor(expected))
+
+
+def test_hearings_that_are_read_alike_are_consistent() -> None:
+    log_probs = emissions(2).repeat(2, 1, 1)
+    assert consistency_loss(log_probs, torch.tensor([FRAMES, 2] * 2)).tolist() == [0, 0]
+
+
+def test_each_hearing_learns_from_the_probabilities_of_the_other() -> None:
+    log_probs = emissions(2).requires_grad_()
+    (found,) = torch.autograd.grad(consistency_loss(log_probs, torch.tensor([3, 3])).sum(), log_probs)
+    first, second = log_probs.detach().exp()
+    expected = -torch.stack([SECOND_TEACHES * second, first])  # as of a cross-entropy: nothing moves a target
+    expected[:, 3:] = 0
+    torch.testing.assert_close(found, expected)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from lhotse import CutSet
 
 from asr.acoustic.model import AcousticConfig
 from asr.acoustic.network import AcousticNetwork
 from asr.lexicon.units import CharacterUnits
 from asr.training.corpus import Batch, BatchLoader, FeatureStore, LabelledUtterances
-from asr.training.criteria import apc_loss
+from asr.training.criteria import apc_loss, consistency_loss
 from asr.training.train import (
     AcousticTrainConfig,
     AcousticTraining,
@@ -43,6 +44,20 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
         items.append(Item(path.stem, path, text or "-", None, None))
     write(prepare(items, 35.0).cuts, folder / "tones.jsonl.gz")
     return folder / "tones.jsonl.gz"
+
+
+@pytest.fixture(scope="module")
+def copies(manifest: Path) -> Path:
+    """A copy in noise of most utterances."""
+    random = np.random.default_rng(1)
+    items = []
+    for cut in list(CutSet.from_file(manifest))[2:]:
+        path = manifest.parent / f"{cut.id}-1.wav"
+        sound = cut.load_audio()[0]
+        soundfile.write(path, sound + 0.03 * random.standard_normal(len(sound)), 16_000)
+        items.append(Item(path.stem, path, cut.supervisions[0].text, None, None))
+    write(prepare(items, 35.0).cuts, manifest.parent / "copies.jsonl.gz")
+    return manifest.parent / "copies.jsonl.gz"
 
 
 def config(manifest: Path, steps: int) -> AcousticTrainConfig:
@@ -159,11 +174,38 @@ def test_apc_is_for_models_that_hear_the_past_alone(manifest: Path) -> None:
         replace(config(manifest, 1), pretrain="apc")
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
+def test_apc_has_no_use_for_second_hearings(manifest: Path) -> None:
+    settings = apc_config(manifest, 1)
+    for pairs in {"consistency": 0.2}, {"corpora": [Corpus(str(manifest), copies=[str(manifest)])]}:
+        with pytest.raises(ValueError, match="leave out consistency and copies"):
+            replace(settings, **pairs)
+
+
+def test_two_hearings_are_read_more_alike_if_they_are_asked_to(manifest: Path, copies: Path, tmp_path: Path) -> None:
+    def apart(consistency: float) -> float:
+        corpora = [Corpus(str(manifest), copies=[str(copies)])]
+        settings = replace(config(manifest, 60), corpora=corpora, consistency=consistency, batch_seconds=8)
+        best = train(settings, CharacterUnits(), tmp_path / str(consistency))
+        module = AcousticTraining(settings, len(CharacterUnits().symbols), None).eval()
+        take_over(module.model, read_checkpoint(best)[1])
+        stores = [FeatureStore(path, tmp_path / "features") for path in (manifest, copies)]
+        data = LabelledUtterances(stores[:1], [1.0], CharacterUnits(), fastest=1.0, copies=[stores[1:]])
+        batch = data.batch(range(len(data.items)), draws=[0.0] * len(data.items))
+        with torch.no_grad():
+            read = module.model(batch.features, batch.lengths)
+        return float(consistency_loss(*read).sum())
+
+    assert 0 < apart(1.0) < 0.5 * apart(0.0)
+
+
+@pytest.mark.parametrize(("accumulate", "consistency"), [(1, 0.0), (2, 0.0), (1, 0.2)])
 def test_a_training_killed_in_an_epoch_goes_on_as_if_uninterrupted(
-    manifest: Path, tmp_path: Path, accumulate: int
+    manifest: Path, copies: Path, tmp_path: Path, accumulate: int, consistency: float
 ) -> None:
     settings = replace(config(manifest, 10), batch_seconds=2, accumulate=accumulate)
+    if consistency:
+        corpora = [Corpus(str(manifest), copies=[str(copies)])]
+        settings = replace(settings, corpora=corpora, consistency=consistency, batch_seconds=4)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     expected = losses(settings, whole)
 
@@ -257,6 +299,7 @@ def test_settings_that_do_not_exist_are_named(tmp_path: Path) -> None:
         ("validate_every = 0", "validate_every = 0: want a whole number from 1"),
         ("batch_seconds = -1", "batch_seconds = -1: want a finite number above 0"),
         ("warmup_steps = 1.5", "warmup_steps = 1.5: want a whole number from 1"),
+        ("consistency = -0.1", "consistency = -0.1: want a finite number from 0"),
         ("noise_share = 1.1", "noise_share = 1.1: want a number from 0 to 1"),
         ("quietest_noise = -inf", "quietest_noise = -inf: want a finite number"),
         ('criterion = "mmi"', 'criterion = "mmi": want "ctc" or "crf"'),
@@ -265,6 +308,7 @@ def test_settings_that_do_not_exist_are_named(tmp_path: Path) -> None:
         ("frequency_mask_bins = 81", "frequency_mask_bins = 81: there are 80 bins"),
         ("[model]\nlayers = true", "model.layers = true: want a whole number from 1"),
         ("[[corpora]]\nmanifest = 3", r"corpora\[1\].manifest = 3: want text in quotes"),
+        ('[[corpora]]\nmanifest = "z"\ncopies = "c"', r'corpora\[1\].copies = "c": want a list, each text in quotes'),
         ("[[corpora]]\nweight = 1", r"missing: corpora\[1\].manifest"),
         (
             '[[corpora]]\nmanifest = "z"\nwieght = 1',
