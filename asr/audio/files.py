@@ -73,7 +73,8 @@ def _filled(sounds: Iterator[Sound], place: float, start: float, end: float | No
             add_span(losses.damaged, heard, max(place + hole - heard, sound.lost))
         elif jump > HOLE and place + hole > heard + HOLE and place > HOLE:  # a late beginning is no loss
             add_span(losses.absent, heard, place + hole - heard)
-        if jump > HOLE or sound.lost or hole > DRIFT:
+        sought = not len(sound.samples) and sound.time <= start  # tells where a search for the start led to
+        if jump > HOLE or sound.lost or hole > DRIFT or sought:
             yield from _silence(sound, heard, place + hole)
             place += hole
         expected = sound.end
