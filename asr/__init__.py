@@ -6,11 +6,11 @@
     >>> transcript.text
     'And what time it was? She had asked what the time was.'
     >>> transcript.words[1]
-    Word(word='WHAT', start=0.44, end=0.64, confidence=0.946)
+    Word(word='WHAT', start=0.44, end=0.64, confidence=0.995)
     >>> for hypothesis in transcript.segments[0].nbest[:2]:
     ...     print(f"{hypothesis.acoustic:.0f} {hypothesis.ngram:.0f} {hypothesis.lstm:.0f} {hypothesis.text}")
-    -29 -57 -48 AND WHAT TIME IT WAS SHE HAD ASKED WHAT THE TIME WAS
-    -36 -57 -45 AND WHAT TIME WAS SHE HAD ASKED WHAT THE TIME WAS
+    -23 -57 -48 AND WHAT TIME IT WAS SHE HAD ASKED WHAT THE TIME WAS
+    -27 -59 -50 AND WHAT TIME IT WAS SHE HAD ASKED WHAT THAT TIME WAS
 
 A Transcript has segments, a Segment words with their times and an n-best list of hypotheses, a Hypothesis scores.
 `rescore_texts` ranks the n-best lists of other recognisers by the language models of `lm`.

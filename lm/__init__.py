@@ -6,12 +6,12 @@
     ['ngram', 'lstm', 'mixture']
     >>> for word, probability in next_words(models["mixture"], "How to recognize", top=3):
     ...     print(f"{probability:.3f} {word}")
-    0.203 THE
-    0.131 THAT
-    0.039 IT
+    0.209 THE
+    0.105 THAT
+    0.058 THIS
     >>> texts = ["How to recognize speech.", "How to wreck a nice beach."]
     >>> [round(score.log_prob, 1) for score in score_sentences(models["mixture"], texts)]
-    [-30.7, -40.5]
+    [-32.4, -40.2]
 
 Texts may be plain, or lists of words that are normalised already. Logarithms are natural. `</s>` is the end of a
 sentence, `<unk>` any word that the vocabulary lacks; an UnknownWordWarning says which were taken for it,
