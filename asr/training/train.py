@@ -1,6 +1,7 @@
 """Trains an acoustic model from a settings file (see recipes/librispeech/ctc.toml)."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,8 +201,11 @@ def read_weights(path: Path) -> Mapping[str, np.ndarray]:
     return read_checkpoint(path)[1]
 
 
-def take_over(model: AcousticNetwork, weights: Mapping[str, np.ndarray]) -> None:
-    """Set a model's parameters to given weights wherever name and shape agree. Raises ValueError if nowhere."""
+def take_over(model: AcousticNetwork, weights: Mapping[str, np.ndarray]) -> list[str]:
+    """Set a model's parameters to given weights wherever name and shape agree; the parts that stay as they are.
+
+    Parts are called as the layers that hold them: "layers.0", "output". Raises ValueError if nothing agrees.
+    """
     own = model.state_dict()
     fitting = {
         name: torch.from_numpy(weight)
@@ -211,6 +215,8 @@ def take_over(model: AcousticNetwork, weights: Mapping[str, np.ndarray]) -> None
     if not fitting:
         raise ValueError("the model to start from has no layer of the sizes in the settings")
     model.load_state_dict({**own, **fitting})
+    rest = (name.rpartition(".")[0] for name in own if name not in fitting)
+    return list(dict.fromkeys(re.sub(r"\.(for|back)wards$", "", name) for name in rest))
 
 
 def train(config: AcousticTrainConfig, units: Units | None, output: Path, start_from: Path | None = None) -> Path:
@@ -255,7 +261,9 @@ def train(config: AcousticTrainConfig, units: Units | None, output: Path, start_
     torch.manual_seed(config.seed)
     module = AcousticTraining(config, len(units.symbols), trigram) if units else ApcTraining(config)
     if start_from:
-        take_over(module.model, read_weights(start_from))
+        at_random = take_over(module.model, read_weights(start_from))
+        if at_random and rank == 0:
+            console.print(f"{start_from}: has other sizes, so these begin at random: {', '.join(at_random)}")
     # CTC-CRF leaves to a language model what that knows, so the best path alone has more errors.
     by_errors = units and not trigram
     return fit(module, training, dev, output, monitor="dev/unit_error_rate" if by_errors else "dev/loss")

@@ -191,7 +191,7 @@ def comparison(scores: "Sequence[SentenceScore]") -> str:
     first, second = sorted(scores, key=lambda score: -score.log_prob)[:2]
     gain = first.log_prob - second.log_prob
     factor = f"{math.exp(gain):.3g}" if gain < 700 else f"10^{gain / math.log(10):.0f}"
-    likelier = " ".join(first.words[:-1])
+    likelier = " ".join(first.words[:-1]) or "(no words)"
     return "\n".join([*rows[:height], "", *rows[height:], "", f"{likelier}: {factor} times as probable as the next"])
 
 

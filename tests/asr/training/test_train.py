@@ -128,7 +128,7 @@ def test_apc_learns_to_foretell_what_has_no_words_and_what_it_learnt_begins_a_tr
     _, weights = read_checkpoint(best)
     module = AcousticTraining(apc_config(manifest, 1), len(CharacterUnits().symbols), None)
     before = {name: weight.clone() for name, weight in module.model.state_dict().items()}
-    take_over(module.model, weights)
+    assert take_over(module.model, weights) == ["output"]
     taken = {name for name, weight in module.model.state_dict().items() if not torch.equal(weight, before[name])}
     assert taken == before.keys() - {"output.weight", "output.bias"}
 
