@@ -23,6 +23,7 @@ app = App(
     help="Speech corpora: fetched, unpacked, as lhotse manifests and shards.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",
 )
 app.callback()(with_version)
 
@@ -257,10 +258,11 @@ def augment_(
     with one_line_errors():
         try:
             from data_prep.augment import augment
-            from data_prep.conditions import Shares, noise_files
+            from data_prep.conditions import Shares
         except ModuleNotFoundError as missing:
             raise ValueError(f"{missing}: pip install 'nicebeach[augment]'") from None
         from data_prep.manifest import read_manifest
+        from data_prep.noises import noise_files
 
         corpora = {path.name.split(".jsonl")[0]: list(read_manifest(path).cuts) for path in manifests}
         if len(corpora) < len(manifests):
@@ -272,6 +274,33 @@ def augment_(
         augment(corpora, output, noises, version, shares, rooms, jobs or len(os.sched_getaffinity(0)))
         for name, cuts in corpora.items():
             print(f"{output / name}.jsonl.gz: {len(cuts)} utterances", file=sys.stderr)
+
+
+@app.command("cut-noise")
+def cut_noise_(
+    noise: Annotated[Path, typer.Argument(metavar="NOISES", help="A folder of noises. A third is left to benchmarks.")],
+    manifest: Annotated[Path, typer.Argument(help=".jsonl or .jsonl.gz, to be written.")],
+) -> None:
+    """Write a manifest of noises, in stretches of 2 to 12 s, for a recogniser to learn that they say nothing.
+
+    A training hears them if its settings name the manifest with `speech = false`. `augment` copies them as it does
+    speech.
+
+    Examples:
+
+        data-prep cut-noise noises noises.jsonl.gz
+    """
+    with one_line_errors():
+        from data_prep.manifest import write
+        from data_prep.noises import cut_noise, noise_files
+
+        files = noise_files(noise, aside=False)
+        cuts = cut_noise(files, noise)
+        if not len(cuts):
+            raise ValueError(f"{noise}: holds no sounds to train with")
+        write(cuts, manifest)
+        seconds = sum(cut.duration for cut in cuts)
+        print(f"{manifest}: {len(cuts)} stretches of {len(files)} files, {seconds / 3600:.2f} hours", file=sys.stderr)
 
 
 @app.command()

@@ -4,9 +4,7 @@ Waveforms are float32 [N] at 16 kHz. What comes out is as long as what went in, 
 transcripts and times stay true. Everything random is drawn from a generator that is given, so a seed fixes it.
 """
 
-import hashlib
 import io
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -75,21 +73,6 @@ def reverberated(speech: np.ndarray, response: np.ndarray) -> np.ndarray:
 
 
 # --- Noise ----------------------------------------------------------------------------------------------------
-
-
-def noise_files(folder: Path, aside: bool) -> list[Path]:
-    """The sound files below a folder that are trained with or, if `aside`, the third that is kept for benchmarks.
-
-    Which they are depends on a file's name below the folder alone; parts of a recording, -A and -B, stay together.
-    """
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".flac", ".wav", ".ogg", ".opus", ".mp3"))
-    return [path for path in files if is_kept_aside(path.relative_to(folder).with_suffix("").as_posix()) == aside]
-
-
-def is_kept_aside(name: str) -> bool:
-    """Whether a noise is one of the third that is not trained with."""
-    recording = re.sub(r"-[A-Z]$", "", name)
-    return hashlib.sha256(recording.encode()).digest()[0] % 3 == 0
 
 
 def noise_excerpt(random: np.random.Generator, files: Sequence[Path], samples: int) -> np.ndarray:

@@ -28,6 +28,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 import asr.cli
 import data_prep.cli
@@ -203,6 +204,7 @@ def test_pages_are_written_anew_where_they_differ() -> None:
 
 # --- Commands that are only looked at -----------------------------------------------------------------------------
 
+EXTRA = r"nicebeach\[\w+\]"
 APPS = {"asr": asr.cli.app, "lm": lm.cli.app, "data-prep": data_prep.cli.app}
 # Programs that others made. Of their arguments only files and extras of ours are looked at.
 FOREIGN = set("apt-get arecord cat cd curl ffmpeg git grep head mypy pip python3 ruff source tensorboard".split())
@@ -250,6 +252,16 @@ def check(words: list[str], whole: bool = True) -> None:
             assert [*ROOT.glob(word)], f"there is no {word}"
         if extras := re.fullmatch(r"(?:nicebeach|\.)\[(.*)\]", word):
             assert set(extras[1].split(",")) <= EXTRAS.keys(), word
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_help_names_extras_whole(name: str) -> None:
+    """Not as Rich's markup, which would swallow [server]."""
+    group = typer.main.get_command(APPS[name])
+    for command in group.list_commands(None):  # type: ignore[attr-defined, arg-type]
+        wanted = re.findall(EXTRA, group.get_command(None, command).help or "")  # type: ignore[attr-defined]
+        shown = CliRunner().invoke(APPS[name], [command, "--help"]).output
+        assert re.findall(EXTRA, " ".join(shown.split())) == wanted, command
 
 
 def options(arguments: list[str]) -> set[str]:

@@ -38,9 +38,9 @@ MOST_APART = 2  # frames, between the lengths of an utterance and a copy: what r
 class Batch(NamedTuple):
     """features float32 [B, T, 80], lengths [B] in frames, labels [sum of label_lengths], label_lengths [B].
 
-    share: of the units of a step, times the number of batches in it. A step's loss a unit is the mean over its batches
-    of share times loss a unit. It is 0 of a batch that only keeps a process busy, where there is none for it. Without
-    labels it is the share of the frames.
+    share: of the units of a step, times the number of batches in it; an utterance in which nobody speaks counts as one
+    unit. A step's loss a unit is the mean over its batches of share times loss a unit. It is 0 of a batch that only
+    keeps a process busy, where there is none for it. Without labels it is the share of the frames.
 
     paired: it holds each utterance twice: the second half are other hearings of the first, in the same order, as long.
     """
@@ -183,7 +183,7 @@ class Utterances(ABC):
         return Batch(
             padded,
             lengths,
-            torch.tensor([unit for item in items for unit in item.labels]),
+            torch.tensor([unit for item in items for unit in item.labels], dtype=torch.long),  # of none, too
             torch.tensor([len(item.labels) for item in items]),
             share,
             draws is not None,
@@ -209,8 +209,8 @@ class LabelledUtterances(Utterances):
     """Utterances with the units of what is said in them.
 
     Those whose units don't fit into their frames (CTC needs a frame a unit, and a blank between equal ones) even when
-    spoken `fastest` times as fast are left out, and those without words; `dropped` counts them by reason, and copies
-    that are longer or shorter than what they are of.
+    spoken `fastest` times as fast are left out, and those without words, except of stores in which nobody speaks;
+    `dropped` counts them by reason, and copies that are longer or shorter than what they are of.
     """
 
     def __init__(
@@ -220,19 +220,24 @@ class LabelledUtterances(Utterances):
         units: Units,
         fastest: float,
         copies: Sequence[Sequence[FeatureStore]] = (),
+        speech: Sequence[bool] = (),
     ) -> None:
-        """copies: for each store those with changed copies of its utterances, see `matched`."""
+        """copies: for each store those with changed copies of its utterances, see `matched`.
+
+        speech: for each store whether anybody speaks in it; where nobody does, there are no units, whatever the texts.
+        """
         self.dropped = {"no words": 0, "too short for its words": 0}
         self.items = []
-        for store, weight, changed in zip(stores, weights, copies or [()] * len(stores), strict=True):
+        copies, speech = copies or [()] * len(stores), speech or [True] * len(stores)
+        for store, weight, changed, spoken in zip(stores, weights, copies, speech, strict=True):
             copies_of, unfit = matched(store, changed)
             if changed:
                 self.dropped["copies of another length"] = self.dropped.get("copies of another length", 0) + unfit
             for index, text in enumerate(store.texts):
-                labels = encode(units, normalize(text))
+                labels = encode(units, normalize(text)) if spoken else []
                 repeats = sum(a == b for a, b in pairwise(labels))
                 room = output_length(int(store.frames[index] / fastest))
-                if not labels:
+                if spoken and not labels:
                     self.dropped["no words"] += 1
                 elif len(labels) + repeats > room:
                     self.dropped["too short for its words"] += 1
@@ -240,7 +245,7 @@ class LabelledUtterances(Utterances):
                     self.items.append(Utterance(store, index, labels, weight, copies_of.get(index, ())))
 
     def size(self, member: int) -> int:
-        return len(self.items[member].labels)
+        return max(1, len(self.items[member].labels))
 
 
 def matched(

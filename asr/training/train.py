@@ -35,6 +35,7 @@ class Corpus:
     manifest: str
     weight: Positive = 1.0
     copies: list[str] = field(default_factory=list)  # manifests by `data-prep augment`: for second hearings
+    speech: bool = True  # false: nobody speaks in it, and nothing is to be heard there; see `data-prep cut-noise`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,7 @@ class AcousticTraining(Training):
         loss = self._criterion(log_probs, lengths, batch).sum()
         if self.consistency:
             loss = loss + self.consistency * consistency_loss(log_probs, lengths).sum()
-        return loss / batch.label_lengths.sum() * batch.share
+        return loss / batch.label_lengths.clamp(min=1).sum() * batch.share
 
     def _criterion(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
         """The loss of each utterance, [B], from log-probs [B, T', units]."""
@@ -242,7 +243,8 @@ def train(config: AcousticTrainConfig, units: Units | None, output: Path, start_
         data: Utterances
         if units:
             copies = [[FeatureStore(Path(path), cache) for path in corpus.copies] for corpus in corpora]
-            data = LabelledUtterances(stores, weights, units, fastest, copies)
+            speech = [corpus.speech for corpus in corpora]
+            data = LabelledUtterances(stores, weights, units, fastest, copies, speech)
         else:  # the first frame that is foretold must be there, however fast the speech
             data = UnlabelledUtterances(stores, weights, math.ceil(SUBSAMPLING * (1 + config.apc_shift) * fastest))
         dropped = ", ".join(f"{count} {reason}" for reason, count in data.dropped.items())

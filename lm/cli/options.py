@@ -19,7 +19,7 @@ class Model(StrEnum):
     mixture = "mixture"
 
 
-ModelOption = Annotated[Model, typer.Option(help="The n-gram, the LSTM, or the two mixed.")]
+ModelOption = Annotated[Model, typer.Option(help="Of the bundle: the n-gram, the LSTM, or the two mixed.")]
 BundleOption = Annotated[Path | None, typer.Option(help="A folder of models.", show_default="those that ship")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OutputOption = Annotated[Path, typer.Option(help="The file to write.")]

@@ -24,10 +24,8 @@ from data_prep.conditions import (
     at_level,
     babble,
     coded,
-    is_kept_aside,
     music,
     noise_excerpt,
-    noise_files,
     reverberated,
     rms,
     room_response,
@@ -174,16 +172,6 @@ def test_noise_comes_from_files(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "slow.flac", 0.1 * np.sin(np.arange(1000)), 8000)
     with pytest.raises(ValueError, match="8000 Hz"):
         noise_excerpt(seeded(), [tmp_path / "slow.flac"], 500)
-
-
-def test_a_third_of_the_noises_is_kept_aside(tmp_path: Path) -> None:
-    for number in range(300):
-        (tmp_path / f"{number}.flac").touch()
-    trained, aside = (noise_files(tmp_path, aside=aside) for aside in (False, True))
-    assert not set(trained) & set(aside)
-    assert len(trained) + len(aside) == 300
-    assert 70 < len(aside) < 130
-    assert is_kept_aside("rain-1-A") == is_kept_aside("rain-1-B")  # of one recording
 
 
 def test_augment(tmp_path: Path) -> None:

@@ -52,6 +52,16 @@ def test_the_sum_is_that_over_all_paths(trigram: UnitTrigram) -> None:
     torch.testing.assert_close(trigram.log_sum(log_probs, lengths), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_nothing_said_is_a_sequence_like_others(trigram: UnitTrigram) -> None:
+    log_probs, lengths, none = emissions(2), torch.tensor([FRAMES, 3]), torch.tensor([0, 0])
+    labels = torch.tensor([], dtype=torch.long)
+    ctc = ctc_loss(log_probs.transpose(0, 1), labels, lengths, none, reduction="none")
+    loss = crf_loss(ctc, log_probs, lengths, labels, none, trigram)
+    for row, length, found in zip(log_probs, lengths, loss, strict=True):
+        silent = row[:length, 0].sum() + trigram.table[0, 0, 0].log()
+        torch.testing.assert_close(found, log_sum_over_paths(row[:length], trigram) - silent, rtol=1e-5, atol=1e-5)
+
+
 def test_the_sum_is_in_single_precision_where_the_model_is_not(trigram: UnitTrigram) -> None:
     log_probs, lengths = emissions(3), torch.tensor([FRAMES, 2, 4])
     with torch.autocast("cpu", torch.bfloat16):

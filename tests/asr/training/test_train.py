@@ -90,6 +90,42 @@ def test_it_learns_and_counts_what_it_leaves_out(
     assert "output.weight" in weights
 
 
+def test_where_nobody_speaks_nothing_is_to_be_heard(
+    manifest: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Noise beside tones: CTC-CRF learns to tell them apart, and a step of noise alone has a loss, too."""
+    random = np.random.default_rng(1)
+    items = []
+    for number in range(6):
+        path = tmp_path / f"noise{number}.wav"
+        soundfile.write(path, 0.1 * random.standard_normal(8000 + 2000 * number), 16_000)
+        items.append(Item(path.stem, path, "B A"))  # whatever its text
+    write(prepare(items).cuts, tmp_path / "noise.jsonl.gz")
+    settings = replace(
+        config(manifest, 120),
+        corpora=[Corpus(str(manifest)), Corpus(str(tmp_path / "noise.jsonl.gz"), speech=False)],
+        criterion="crf",
+        batch_seconds=2,  # some steps are noise alone
+    )
+    best = train(settings, CharacterUnits(), tmp_path / "run")
+    log = capfd.readouterr().err
+    assert "14 utterances; left out: 1 no words, 1 too short for its words" in log
+    sizes, weights = read_checkpoint(best)
+    model = AcousticNetwork(AcousticConfig(**sizes))
+    take_over(model, weights)
+    model.eval()
+    store = FeatureStore(tmp_path / "noise.jsonl.gz", tmp_path)
+    tones = FeatureStore(manifest, tmp_path)
+
+    @torch.inference_mode()
+    def blank(features: np.ndarray) -> float:
+        log_probs, _ = model(torch.from_numpy(features.astype(np.float32))[None], torch.tensor([len(features)]))
+        return log_probs[0, :, 0].exp().mean().item()
+
+    assert min(blank(store[number]) for number in range(len(store))) > 0.95
+    assert max(blank(tones[number]) for number, text in enumerate(tones.texts) if len(text) == 3) < 0.95
+
+
 def test_equal_neighbours_need_a_blank_between_them() -> None:
     labels = [1, 1, 2, 2, 2, 3, 3]  # of three utterances: 1 1 2, 2, and 2 3 3
     batch = Batch(torch.zeros(3, 9, 80), torch.full((3,), 9), torch.tensor(labels), torch.tensor([3, 1, 3]), 1.0)

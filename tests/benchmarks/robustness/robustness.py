@@ -9,6 +9,8 @@ always the same, whichever others are there. Noises are those that data-prep aug
 seeds than its, the voices of a babble are other utterances of the same corpus. `--noise` is a folder such as
 ../shared/data/more/gather.py fills.
 
+Those noises are heard alone, too: where nobody speaks, every word is an error.
+
 --model may be given several times. Whisper is as in ../peers: tiny.en, int8, beam 5.
 
 The figures are word error rates in per cent; the mean is that over conditions and corpora, with its 95 % interval by
@@ -47,14 +49,15 @@ from data_prep.conditions import (
     babble,
     coded,
     noise_excerpt,
-    noise_files,
     reverberated,
     room_response,
     telephone_band,
     with_noise,
 )
+from data_prep.noises import noise_files
 from lm.bundle import DEFAULT
 from lm.progress import progress_bar
+from lm.text.normalise import normalize
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "peers"))
 from peers import HERE, WHISPER, environment
@@ -229,6 +232,9 @@ def main() -> None:
                 json.dumps({"conditions": list(CONDITIONS), "corpora": everything}, indent=1) + "\n"
             )
     report(found)
+    for recognizer in recognizers:
+        lengths = [len(normalize(text)) for text in transcribe(recognizer, [str(path) for path in noises])]
+        print(f"{recognizer}: {sum(lengths)} words in {sum(map(bool, lengths))} of {len(noises)} noises alone")
 
 
 if __name__ == "__main__":
