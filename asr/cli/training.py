@@ -163,7 +163,8 @@ def tune(
     By word error rate on recordings with known text: the n-gram's weight and a bonus for every word, for the search and
     anew for the rescoring, and there also the LSTM's weight and the n-gram's share in the LSTM's probabilities
     (linear). Of weights that are equally good those in their middle are taken. The beam is the smallest that costs no
-    more than 0.1 points against the widest. Prints what was chosen, and tables of the WER around it.
+    more than 0.1 points against the widest; on fewer than 1,000 words it stays as it is. Prints what was chosen, and
+    tables of the WER around it.
 
     Of several corpora the geometric mean of their WERs counts: one error of ten fewer is as good in each.
 
@@ -215,7 +216,10 @@ def print_tuned(tuned: "Tuned") -> None:
         print(" " * 6 + "".join(f"{value:7g}" for value in surface.columns))
         for value, rates in zip(surface.rows, surface.wer, strict=True):
             print(f"{value:<6g}" + "".join(f"{rate:7.2f}" for rate in rates))
-    print("\n  size  score    WER  ms of search a second of audio")
+    if tuned.beam_trials:
+        print("\n  size  score    WER  ms of search a second of audio")
+    else:
+        print("\nthe beam is as it was: there are too few words to tell what a narrower one costs")
     for trial in tuned.beam_trials:
         print(f"{trial.size:6d}  {trial.score:5g}  {trial.wer:5.2f}  {trial.milliseconds:.1f}")
 

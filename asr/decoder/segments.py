@@ -44,6 +44,10 @@ RUN_COST, FRAME_COST = 15.0, 0.5
 # beats the blank, and twice its log-prob, come to 1.0 on average in a run of speech, or more: to -0.9 in 98 of 100 that
 # are beside loud noise, rooms and telephones; in two thirds of the runs that are no speech to less.
 CLEAR = -0.9
+# A short word has too few sounds to beat the blanks by so much: what it lacks of RUN_COST, MOST_LACKING at most,
+# clearness must make up for. Of 88 runs in digits with pauses 73 are heard so, 24 without; of 1,440 in 2.3 hours of
+# noise 10, and 4.
+UNLIKELY, MOST_LACKING = 0.14, 10.0
 BRIEF = round(2 / FRAME_SECONDS)  # frames of a recording that was cut to hold a word: whatever sounds in it is speech
 NEVER = -1e4  # log P of what can't be
 IS_BLANK = 0.9  # the probability of a blank that counts as one
@@ -187,7 +191,8 @@ def is_speech(log_probs: np.ndarray, begun: bool, unfinished: bool, clear: float
             continue
         first, end = int(run[0]), int(run[-1]) + 1
         cut_off = (begun and first <= GAP) or (unfinished and end >= len(log_probs) - GAP)
-        sure = evidence[run].sum() >= RUN_COST + FRAME_COST * (end - first) and clearness[run].mean() >= clear
+        lacking = max(0.0, RUN_COST + FRAME_COST * (end - first) - evidence[run].sum())
+        sure = lacking <= MOST_LACKING and clearness[run].mean() >= clear + UNLIKELY * lacking
         if cut_off or sure:
             speech[max(0, first - AROUND) : end + AROUND] = True
     return speech

@@ -44,6 +44,7 @@ EQUAL = 0.05  # points of WER: weights that differ by less are equally good
 SIZES = (100, 200, 400, 800, 1600)
 SCORES = (10.0, 13.0, 16.0, 19.0, 22.0)
 MARGIN = 0.1  # points of WER that a narrower beam may cost
+BEAM_WORDS = round(100 / MARGIN)  # in the references, at least: of fewer a single error would be more than MARGIN
 
 
 @dataclass(frozen=True)
@@ -385,6 +386,7 @@ class Tuned:
 def tune(recognizer: Recognizer, utterances: Sequence[Utterance], folds: int = 1) -> Tuned:
     """Tune weights and beam on all utterances; with 2 folds or more also measure what such tuning is worth elsewhere.
 
+    Of fewer than BEAM_WORDS words the beam stays as it is: all widths would do as well.
     ValueError if the references have no words.
     """
     if not any(item.reference for item in utterances):
@@ -393,7 +395,9 @@ def tune(recognizer: Recognizer, utterances: Sequence[Utterance], folds: int = 1
     tuned = tune_weights(recognizer, utterances)
     first, second = tuned.first_pass, tuned.second_pass
     lists = first_lists(recognizer, utterances, first, recognizer.search.config)
-    beam, trials = tune_beam(recognizer, utterances, first, second)
+    beam, trials = recognizer.search.config, list[BeamTrial]()
+    if sum(len(item.reference) for item in utterances) >= BEAM_WORDS:
+        beam, trials = tune_beam(recognizer, utterances, first, second)
     return Tuned(
         first_pass=first,
         first_wer=round(lists.wer(first), 2),

@@ -250,6 +250,18 @@ def test_no_words_where_nobody_speaks(recognizer: Recognizer, sound: str) -> Non
     assert transcript.duration == 15
 
 
+@pytest.mark.parametrize("word", ["DONE", "PASS", "THERE", "TIME"])
+def test_a_word_between_pauses_is_heard(recognizer: Recognizer, recordings: dict[Path, str], word: str) -> None:
+    path = next(path for path, text in recordings.items() if word in text.split())
+    said = next(found for found in recognizer.transcribe(path).words if found.word == word)
+    whole, rate = soundfile.read(path, dtype="float32")
+    pause = 1e-4 * np.random.default_rng(1).standard_normal(2 * rate, np.float32)
+    alone = whole[round((said.start - 0.06) * rate) : round((said.end + 0.06) * rate)]
+    found = recognizer.transcribe(np.concatenate([pause, alone, pause]), style=Style.plain)
+    assert found.text == word
+    assert found.words[0].start == pytest.approx(2.0, abs=0.2)
+
+
 def test_threads_may_share_a_recognizer(recognizer: Recognizer, recordings: dict[Path, str]) -> None:
     paths = list(recordings) * 2
     expected = [recognizer.transcribe(path) for path in paths]

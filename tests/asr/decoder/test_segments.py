@@ -117,13 +117,26 @@ def test_what_sounds_little_like_speech_is_taken_out() -> None:
     murmur[::2, 1] = np.log(0.1)
     bark = np.full((300, 40), np.log(0.99 / 39), np.float32)  # some unit, but which?
     bark[:, 0] = np.log(0.01)
-    blip = np.concatenate([blanks(50, UNITS), speech(4), blanks(50, UNITS)])
+    blip = np.concatenate([blanks(50, UNITS), speech(2), blanks(50, UNITS)])
     for log_probs in (murmur, bark, blip):
         assert (speech_only(log_probs, False, False) == blanks(*log_probs.shape)).all()
     # But where it is the rest of a word.
     assert kept(blip[50:], begun=True).all()
-    assert kept(blip[:54], unfinished=True).all()
-    assert not kept(blip[:54], begun=True).all()
+    assert kept(blip[:52], unfinished=True).all()
+    assert not kept(blip[:52], begun=True).all()
+
+
+def test_a_short_word_is_speech_if_it_is_clear() -> None:
+    around = blanks(50, UNITS)
+    word = np.concatenate([around, speech(4), around])  # of two sounds, such as NO
+    assert kept(word).all()
+    units = 40
+    unclear = blanks(4, units)
+    unclear[::2] = np.log((1 - 0.12 - 0.003) / (units - 2))
+    unclear[::2, :2] = np.log([0.003, 0.12])  # no blank, but which unit?
+    around, pause = blanks(50, units), blanks(4, units)
+    assert not kept(np.concatenate([around, unclear, around])).all()
+    assert kept(np.concatenate([around, *[unclear, pause] * 6, around])).all()
 
 
 def test_a_brief_recording_is_speech() -> None:

@@ -55,6 +55,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tune, "TRIED", FEW)
     monkeypatch.setattr(tune, "SIZES", (5, 50))
     monkeypatch.setattr(tune, "SCORES", (4.0, 12.0))
+    monkeypatch.setattr(tune, "BEAM_WORDS", 1)
 
 
 def hypothesis(text: str, acoustic: float, *word_ngrams: float) -> Hypothesis:
@@ -150,6 +151,18 @@ def test_the_smallest_beam_that_costs_nothing(
     monkeypatch.setattr(tune, "MARGIN", 1000.0)
     config, _ = tune_beam(recognizer, utterances, first, second)
     assert config == replace(recognizer.search.config, size=5, score=4.0)
+
+
+@pytest.mark.usefixtures("few")
+def test_few_words_say_nothing_about_the_beam(
+    recognizer: Recognizer, utterances: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = sum(len(item.reference) for item in utterances)
+    for least, trials in ((words, 3), (words + 1, 0)):
+        monkeypatch.setattr(tune, "BEAM_WORDS", least)
+        tuned = tune.tune(recognizer, utterances)
+        assert len(tuned.beam_trials) == trials
+    assert tuned.beam == recognizer.search.config
 
 
 def test_parts_keep_speakers_together() -> None:
