@@ -70,7 +70,7 @@ OFFSET = 0.25  # of the deviation; a mean beyond it is no chance, but a fault of
 Boost = Annotated[float, Meta(ge=-50, le=50, description="a number from -50 to 50")]  # nats
 USUAL_NATS = 4.0  # by which a hot word is preferred
 # Of a grammar: nats that anything else than its phrases costs a frame, and that each phrase, or other word, adds.
-REJECTION, PHRASE = 1.5, -4.0
+REJECTION, PHRASE = 2.0, -4.0
 MOST_WAYS = 16  # to pronounce a phrase
 LOOKED_AT = 100  # hypotheses of a stream before its utterance has ended: of fewer, words seem surer than they are
 
