@@ -9,8 +9,8 @@
     Word(word='WHAT', start=0.44, end=0.64, confidence=0.995)
     >>> for hypothesis in transcript.segments[0].nbest[:2]:
     ...     print(f"{hypothesis.acoustic:.0f} {hypothesis.ngram:.0f} {hypothesis.lstm:.0f} {hypothesis.text}")
-    -23 -57 -48 AND WHAT TIME IT WAS SHE HAD ASKED WHAT THE TIME WAS
-    -27 -59 -50 AND WHAT TIME IT WAS SHE HAD ASKED WHAT THAT TIME WAS
+    -7 -22 -21 AND WHAT TIME IT WAS
+    -14 -22 -20 AND WHAT TIME WAS
 
 A Transcript has segments, a Segment words with their times and an n-best list of hypotheses, a Hypothesis scores.
 `rescore_texts` ranks the n-best lists of other recognisers by the language models of `lm`.

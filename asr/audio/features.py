@@ -12,6 +12,12 @@ LOWEST, HIGHEST = 20.0, 7600.0  # Hz; leaves out mains hum and the roll-off of r
 FLOOR = 1e-6  # added to the mel power before the logarithm: about the noise of 16-bit rounding
 FFT = 512
 SENTENCE = 120  # frames of the shortest utterance whose mean is that of its speaker and channel
+# What lies further than NEAR frames from sound that is louder than the middle between quiet and loud is a pause, if
+# these are LEAST nats apart. Pauses are PAUSES of what is levelled at most, as they are where people read sentences:
+# with 6 s of silence before and after them dev-mini had 5.9 % errors and Common Voice dev 21.6, where a plain mean was
+# removed; 5.3 and 19.1 so.
+NEAR, LEAST, PAUSES = 20, 2.0, 0.3
+SMOOTH = 5  # frames
 BLOCK = 256  # frames transformed at once: few enough for a core's cache
 
 
@@ -19,15 +25,33 @@ def log_mel(waveform: np.ndarray) -> np.ndarray:
     """float32 [N] in -1..1 at 16 kHz to log-mel power, float32 [T, 80], each bin's mean over the utterance removed.
 
     That cancels gain and channel colour. Of a word that was cut out tightly it would cancel the word's own sounds, so
-    what is shorter than SENTENCE counts as if frames as quiet as its quietest filled it up. Frame centres are at 0,
-    10 ms, ...; beyond the ends is silence.
+    what is shorter than SENTENCE counts as if frames as quiet as its quietest filled it up; and after a long pause all
+    speech would be loud, so pauses don't count for more than they do in sentences. Frame centres are at 0, 10 ms, ...;
+    beyond the ends is silence.
     """
     if not len(waveform):
         return np.zeros((0, MELS), np.float32)
     result = uncentred(np.pad(waveform.astype(np.float32, copy=False), WINDOW // 2))
-    further = max(0, SENTENCE - len(result))
-    result -= (result.sum(0) + further * result.min(0)) / np.float32(len(result) + further)
+    weights = _weights(result.mean(1))
+    total = weights.sum()
+    further = np.maximum(0, SENTENCE - total)
+    result -= (weights @ result + further * result.min(0)) / (total + further)
     return result
+
+
+def _weights(loudness: np.ndarray) -> np.ndarray:
+    """What each frame of an utterance counts for in its mean, float32 [T], by log powers [T]: 1, but pauses less."""
+    smooth = np.convolve(np.pad(loudness, SMOOTH // 2, "edge"), np.full(SMOOTH, 1 / SMOOTH), "valid")
+    quiet, loud = np.percentile(smooth, (5, 99))
+    weights = np.ones(len(loudness), np.float32)
+    if loud - quiet < LEAST:
+        return weights
+    sounds = np.pad(np.cumsum(smooth >= (quiet + loud) / 2), (NEAR + 1, NEAR), "edge")
+    sounds[: NEAR + 1] = 0
+    pauses = sounds[2 * NEAR + 1 :] == sounds[: -2 * NEAR - 1]
+    if count := int(pauses.sum()):
+        weights[pauses] = min(1, PAUSES / (1 - PAUSES) * (len(weights) - count) / count)
+    return weights
 
 
 def uncentred(samples: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch
 from asr.acoustic.model import AcousticConfig, AcousticModel, output_length, running_mean, shapes
 from asr.acoustic.network import AcousticNetwork
 from asr.acoustic.stream import AHEAD, STEP, AcousticStream, AheadStream
-from asr.audio.features import MELS, SAMPLE_RATE, WINDOW, log_mel, uncentred
+from asr.audio.features import HOP, MELS, SAMPLE_RATE, WINDOW, log_mel, uncentred
 
 DATA = Path(__file__).parents[2] / "data"
 SMALL = AcousticConfig(units=5, hidden=8, layers=2, channels=4)
@@ -39,6 +39,23 @@ def test_features_are_torchaudios(samples: int) -> None:
     # A brief recording is filled up, for the mean, with its quietest frame.
     quietest = np.tile(expected.min(0), (max(0, 120 - len(expected)), 1))
     np.testing.assert_allclose(found, expected - np.concatenate([expected, quietest]).mean(0), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["1970-28415-0034", "3664-178355-0019", "5789-70653-0013"])
+def test_speech_is_levelled_alike_between_pauses(name: str) -> None:
+    speech, _ = soundfile.read(DATA / f"{name}.flac", dtype="float32")
+    speech = speech[: len(speech) // HOP * HOP]
+    alone, plain = log_mel(speech), uncentred(np.pad(speech, WINDOW // 2))
+    np.testing.assert_allclose(alone, plain - plain.mean(0), atol=1e-4)  # where there is no pause
+    shifts = []
+    for seconds in (3, 20):
+        pause = 1e-3 * noise(seconds * SAMPLE_RATE)
+        between = np.concatenate([pause, speech, pause])
+        there = slice(100 * seconds, 100 * seconds + len(alone))
+        plain = uncentred(np.pad(between, WINDOW // 2))
+        shifts.append(np.abs((log_mel(between)[there] - alone).mean(0)).mean())
+        assert shifts[-1] < 0.6 * np.abs(((plain - plain.mean(0))[there] - alone).mean(0)).mean()
+    assert shifts[1] < 1.2 * shifts[0]  # however long the pauses are
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])

@@ -93,6 +93,11 @@ def test_the_first_pause() -> None:
     assert first_pause(np.concatenate([speech(115), blanks(20, UNITS), word])) == 125
     assert first_pause(np.concatenate([speech(199), long])) == 0
     assert first_pause(np.concatenate([blanks(300, UNITS), word])) == 0
+    # Five seconds are counted from the first sound, and don't matter where a pause is long.
+    assert first_pause(np.concatenate([blanks(100, UNITS), speech(99), long, word])) == 0
+    assert first_pause(np.concatenate([blanks(100, UNITS), speech(119), long, word])) == 226
+    assert first_pause(np.concatenate([blanks(100, UNITS), word, blanks(24, UNITS), word])) == 0
+    assert first_pause(np.concatenate([blanks(100, UNITS), word, blanks(25, UNITS), word])) == 151
 
 
 def test_a_seam_is_laid_in_a_gap_that_is_not_too_near_the_end() -> None:
