@@ -140,6 +140,15 @@ def write_sounds(names: list[str], speech: list[np.ndarray], place: Place, folde
     return files
 
 
+def write_noises(noises: list[Path], folder: Path) -> list[str]:
+    """Noises as files that the recognisers read."""
+    files = [str(folder / f"{number}.wav") for number in range(len(noises))]
+    for path, file in zip(noises, files, strict=True):
+        sound, _ = soundfile.read(path, dtype="int16", always_2d=True)
+        soundfile.write(file, sound[:, 0], RATE)
+    return files
+
+
 def transcribe(recognizer: str, files: list[str]) -> list[str]:
     """By a process of ../peers/run.py. recognizer: WHISPER.key, SHIPPED or one of our model folders."""
     if recognizer == WHISPER.key:
@@ -232,9 +241,11 @@ def main() -> None:
                 json.dumps({"conditions": list(CONDITIONS), "corpora": everything}, indent=1) + "\n"
             )
     report(found)
-    for recognizer in recognizers:
-        lengths = [len(normalize(text)) for text in transcribe(recognizer, [str(path) for path in noises])]
-        print(f"{recognizer}: {sum(lengths)} words in {sum(map(bool, lengths))} of {len(noises)} noises alone")
+    with tempfile.TemporaryDirectory() as folder:
+        files = write_noises(noises, Path(folder))
+        for recognizer in recognizers:
+            lengths = [len(normalize(text)) for text in transcribe(recognizer, files)]
+            print(f"{recognizer}: {sum(lengths)} words in {sum(map(bool, lengths))} of {len(noises)} noises alone")
 
 
 if __name__ == "__main__":
