@@ -1,14 +1,16 @@
 """Recordings in which nobody speaks: which are trained with, and a manifest of stretches of them."""
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile
-from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
-from lhotse.audio import AudioSource
+from lhotse import CutSet
+from lhotse.cut import Cut
+
+from data_prep.manifest import Item, prepare
 
 SHORTEST, LONGEST = 2.0, 12.0  # seconds of a stretch
 NOTHING_SAID = "-"  # a manifest needs a text; this one has no words
@@ -34,27 +36,18 @@ def cut_noise(files: Sequence[Path], folder: Path) -> CutSet:
 
     Errors: ValueError for a file that is no sound.
     """
+    names = {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+    prepared = prepare((Item(name, path, NOTHING_SAID) for name, path in names.items()), math.inf)
+    for reason, dropped in prepared.dropped.items():
+        raise ValueError(f"{names[dropped[0]]}: can't be read; delete it: {reason}")
     random = np.random.default_rng(1)
-    return CutSet.from_cuts(cut for path in files for cut in _stretches(path, folder, random))
+    return CutSet.from_cuts(stretch for cut in prepared.cuts for stretch in _stretches(cut, random))
 
 
-def _stretches(path: Path, folder: Path, random: np.random.Generator) -> Iterator[MonoCut]:
-    name = path.relative_to(folder).with_suffix("").as_posix()
-    try:
-        header = soundfile.info(path)
-    except soundfile.SoundFileError as error:
-        raise ValueError(f"{path}: can't be read; delete it: {error}") from None
-    recording = Recording(
-        id=name,
-        sources=[AudioSource(type="file", channels=list(range(header.channels)), source=str(path.absolute()))],
-        sampling_rate=header.samplerate,
-        num_samples=header.frames,
-        duration=header.duration,
-    )
+def _stretches(whole: Cut, random: np.random.Generator) -> Iterator[Cut]:
     start = 0.0
-    while start == 0 or header.duration - start >= SHORTEST:
-        duration = round(min(random.uniform(SHORTEST, LONGEST), header.duration - start), 2)
-        identifier = f"{name}-{start:.2f}"
-        said = SupervisionSegment(identifier, name, 0.0, duration, text=NOTHING_SAID)
-        yield MonoCut(identifier, start, duration, 0, supervisions=[said], recording=recording)
+    while start == 0 or whole.duration - start >= SHORTEST:
+        duration = round(min(random.uniform(SHORTEST, LONGEST), whole.duration - start), 2)
+        cut = whole.truncate(offset=start, duration=duration).with_id(f"{whole.id}-{start:.2f}")
+        yield cut.map_supervisions(lambda said, end=duration: said.trim(end))
         start = round(start + duration, 2)

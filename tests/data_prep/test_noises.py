@@ -41,6 +41,7 @@ def test_cut_noise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert all(SHORTEST <= cut.duration <= LONGEST for cut in its) or len(its) == 1
     assert not any(normalize(cut.supervisions[0].text or "") for cut in cuts)
     assert all(cut.load_audio().shape == (1, cut.num_samples) for cut in cuts)
+    assert all((cut.supervisions[0].start, cut.supervisions[0].duration) == (0, cut.duration) for cut in cuts)
 
 
 def test_what_cannot_be_cut_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
