@@ -14,6 +14,7 @@ from asr.decoder.hypothesis import Hypothesis, Weights
 from asr.transcript.transcript import Segment, Transcript
 from asr.transcript.word import Word
 
+LEGEND = "total = acoustic + the others by their weights; acoustic, n-gram and LSTM are natural logarithms"
 SCORES = ("acoustic", "ngram", "lstm", "total")
 
 
@@ -87,6 +88,8 @@ def table(
     console.print(Text(f"{file}: {transcript.text}", style="bold"), soft_wrap=True)
     for segment in transcript.segments:
         console.print(_hypotheses(segment, first_pass, weights, top))
+    if transcript.segments:
+        console.print(LEGEND, style="italic dim", soft_wrap=True)
     return out.getvalue()
 
 
@@ -95,8 +98,6 @@ def _hypotheses(segment: Segment, first_pass: Weights, weights: Weights, top: in
     table = Table(
         title=f"{channel}{segment.start:.2f} to {segment.end:.2f} s: {len(segment.nbest)} hypotheses",
         title_justify="left",
-        caption="total = acoustic + the others by their weights; acoustic, n-gram and LSTM are natural logarithms",
-        caption_justify="left",
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
     )

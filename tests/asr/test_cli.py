@@ -464,7 +464,9 @@ def test_both_sides_of_a_call(transcribe: Transcribe, call: Path) -> None:
     }.items():
         printed = transcribe("--channel", "each", "--format", form, call).stdout
         assert all(mark in printed for mark in marks), form
-    assert "left, 0.00 to " in transcribe("--channel", "each", "--explain", call).stdout
+    explained = transcribe("--channel", "each", "--explain", call).stdout
+    assert "left, 0.00 to " in explained
+    assert explained.count("total = acoustic") == 1, "a legend for all tables"
 
 
 def test_a_picture_is_of_one_channel(call: Path) -> None:
