@@ -6,7 +6,7 @@
     >>> transcript.text
     'And what time it was? She had asked what the time was.'
     >>> transcript.words[1]
-    Word(word='WHAT', start=0.44, end=0.64, confidence=0.995)
+    Word(word='WHAT', start=0.44, end=0.64, confidence=0.997)
     >>> for hypothesis in transcript.segments[0].nbest[:2]:
     ...     print(f"{hypothesis.acoustic:.0f} {hypothesis.ngram:.0f} {hypothesis.lstm:.0f} {hypothesis.text}")
     -7 -22 -21 AND WHAT TIME IT WAS

@@ -211,8 +211,9 @@ class Recognizer:
     @cached_property
     def _lexicon_alone(self) -> BeamSearch:
         search = self.search
-        # Added, the many words that sound alike would each seem as probable as all of them.
-        config = replace(search.config, nbest=1, add=False)
+        # Added, the many words that sound alike would each seem as probable as all of them. And as no language model
+        # tells them apart, all of them stay in the beam: a wide one takes long and finds little more.
+        config = replace(search.config, nbest=1, add=False, size=min(search.config.size, 400))
         return BeamSearch(search.tree, search.ngram, search.vocabulary, config, Weights(0, 0, -1))
 
     def decode(

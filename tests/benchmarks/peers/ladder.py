@@ -1,6 +1,6 @@
 """The ladder: word error rates of the default model, version after version, beside other recognisers, as a picture.
 
-    python tests/benchmarks/ladder.py
+    python tests/benchmarks/peers/ladder.py
 
 Reads the rows of "The ladder" in docs/results.md, so that the picture can't say what they don't, and draws
 docs/ladder.svg. A row of a version is a step; any other row is a line.
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from lm.pictures import COLOURS, STYLE, write
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 TABLE = re.compile(r"^## The ladder$.*?^(\|.*?)\n\n", re.DOTALL | re.MULTILINE)
 
 
