@@ -9,7 +9,7 @@
 
 #pragma once
 
-#include <queue>
+#include <algorithm>
 #include <unordered_map>
 
 #include "search.hpp"
@@ -54,19 +54,21 @@ class Lattice {
     Hypotheses nbest(const double *ends, size_t count, size_t most_items) {
         items_.clear();
         pool_.clear();
-        waiting_ = {};
+        waiting_.clear();
+        most_waiting_ = most_items + 2 * count;
         number_ = 0;
         mass_.assign(search_.arcs().size(), 0.0);
         for (int context = 0; context < search_.contexts(); ++context) {
             if (first_[context] == first_[context + 1] || sorted_[first_[context + 1] - 1].frame != frames_) continue;
             items_.push_back({-1, -1, {{-1, -1, frames_, frames_ + 1, pool_.size()}}});
             pool_.push_back(ends[context]);
-            for (const Waiting &waiting : before_newest(context)) waiting_.push(waiting);
+            for (const Waiting &waiting : before_newest(context)) wait(waiting);
         }
         std::vector<std::pair<double, int32_t>> found;
         while (!waiting_.empty() && found.size() < count) {
-            Waiting next = waiting_.top();
-            waiting_.pop();
+            std::pop_heap(waiting_.begin(), waiting_.end());
+            Waiting next = waiting_.back();
+            waiting_.pop_back();
             while (next.arc != START) {
                 std::vector<Waiting> &before = extend(next.arc, next.item);
                 const bool dive = items_.size() > most_items && !before.empty();
@@ -75,7 +77,7 @@ class Lattice {
                     next = before.back();
                     before.pop_back();
                 }
-                for (const Waiting &waiting : before) waiting_.push(waiting);
+                for (const Waiting &waiting : before) wait(waiting);
                 if (!dive) break;
             }
             if (next.arc == START) found.emplace_back(next.prob, next.item);
@@ -278,6 +280,18 @@ class Lattice {
         return {first, std::lower_bound(first, last, span.high, before)};
     }
 
+    // Put into the heap. In noise there are millions of them; those that no step is left for are thrown away.
+    void wait(const Waiting &waiting) {
+        if (waiting_.size() >= 2 * most_waiting_) {
+            std::nth_element(waiting_.begin(), waiting_.begin() + most_waiting_, waiting_.end(),
+                             [](const Waiting &a, const Waiting &b) { return b < a; });
+            waiting_.resize(most_waiting_);
+            std::make_heap(waiting_.begin(), waiting_.end());
+        }
+        waiting_.push_back(waiting);
+        std::push_heap(waiting_.begin(), waiting_.end());
+    }
+
     // Every arc that may come before the newest item, with the probability that the search saw for its paths. The item
     // keeps the frames that matter.
     std::vector<Waiting> &before_newest(int32_t context) {
@@ -450,7 +464,8 @@ class Lattice {
 
     std::vector<Item> items_;
     std::vector<double> pool_;
-    std::priority_queue<Waiting> waiting_;
+    std::vector<Waiting> waiting_;  // a heap
+    size_t most_waiting_ = 0;
     int64_t number_ = 0;
     std::vector<double> mass_;  // [arcs], zero but within `before_newest`, as are the next two
     std::vector<int32_t> touched_;

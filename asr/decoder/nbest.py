@@ -3,8 +3,8 @@
 >>> from lm import open_models
 >>> for text in rescore_texts(open_models(), ["Wreck a nice beach.", "Recognize speech."]):
 ...     print(f"{text.total:.1f} {text.text}")
--23.8 Recognize speech.
--30.7 Wreck a nice beach.
+-29.1 Recognize speech.
+-37.5 Wreck a nice beach.
 """
 
 import json
