@@ -41,8 +41,8 @@ LISTED = 100  # hypotheses that the first pass's weights and the beam are tuned 
 FURTHER = 1.5  # times as far behind as otherwise a hypothesis is still read: under other weights it may be the best
 LEAST = 0.1  # per cent: what a lower WER of one of several corpora counts as, or nothing else would count
 EQUAL = 0.05  # points of WER: weights that differ by less are equally good
-SIZES = (150, 300, 600, 1200, 2400)  # in noise even more would help, for more time than it is worth
-SCORES = (10.0, 12.0, 14.0, 16.0, 19.0)
+SIZES = (200, 400, 800, 1600, 3200)
+SCORES = (10.0, 13.0, 16.0, 19.0, 22.0)
 MARGIN = 0.1  # points of WER that a narrower beam may cost
 BEAM_WORDS = round(100 / MARGIN)  # in the references, at least: of fewer a single error would be more than MARGIN
 

@@ -83,6 +83,21 @@ def test_decoding_finds_what_it_found(recognizer: Recognizer, golden: dict[str, 
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_what_no_step_is_left_for_is_not_missed(
+    recognizer: Recognizer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With few steps what waits is thinned out, with many it isn't; these few are enough."""
+    found = []
+    for steps in (2000, 10_000_000):
+        monkeypatch.setattr("asr.decoder.beam.MOST_STEPS", steps)
+        monkeypatch.setattr("asr.decoder.beam.MOST_STEPS_EACH", 0)
+        own = recognizer.search
+        search = BeamSearch(own.tree, own.ngram, own.vocabulary, CONFIG, FIRST_PASS)
+        found.append(search.decode(emissions()[name]))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_wider_beam_finds_the_same(recognizer: Recognizer, golden: dict[str, Any], name: str) -> None:
     """The golden hypotheses aren't an accident of pruning."""
     wider = decode(recognizer, emissions()[name], replace(CONFIG, size=2 * CONFIG.size, score=CONFIG.score + 4))
